@@ -1,0 +1,505 @@
+"""What is wrong with settings, as far as it shows without a network.
+
+The forms of Temporal Cloud's endpoints and namespaces are those of docs.temporal.io/cloud.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+
+    from temporal_client import Origin, Settings
+
+SOON_DAYS = 30
+NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for
+CLOUD_DOMAINS = (".tmprl.cloud", ".api.temporal.io")
+NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.[a-z0-9]{5,}")
+REGIONAL = re.compile(r"[a-z0-9-]+\.((aws|gcp|azure)\.api\.temporal\.io|region\.tmprl\.cloud)")
+PLACEHOLDER = re.compile(r"<[^>]*>|\byour[-_ .]|change[-_]?me|\.\.\.|…|^x{3,}$", re.I)
+SECRET = re.compile(r"-----BEGIN|eyJ[\w-]{8,}|LS0tLS1CRUdJTi")
+# Names that other tools read, or that Kubernetes sets in every pod beside a service "temporal".
+FOREIGN = re.compile(
+    r"TEMPORAL_(ENV|ENV_FILE|DEBUG|CODEC_\w+|CLI_\w+|UI_\w+|JWT_\w+|AUTH_\w+|CLOUD_API_KEY"
+    r"|CLOUD_ENDPOINT|CLOUD_ALLOW_INSECURE|\w*SERVICE_(HOST|PORT)\w*|\w*PORT(_\d+_\w+)?)"
+)
+# What people call a setting, the most telling word first, and its name.
+GUESSES = (
+    (r"TOKEN|API_?KEY", "TEMPORAL_API_KEY"),
+    (r"QUEUE", "TEMPORAL_TASK_QUEUE"),
+    (r"NAMESPACE|_NS$", "TEMPORAL_NAMESPACE"),
+    (r"SNI|DOMAIN|SERVER_?NAME", "TEMPORAL_TLS_SERVER_NAME"),
+    (r"ROOT|_CA(_|$)", "TEMPORAL_TLS_SERVER_CA_CERT_PATH"),
+    (r"KEY", "TEMPORAL_TLS_CLIENT_KEY_PATH"),
+    (r"CERT", "TEMPORAL_TLS_CLIENT_CERT_PATH"),
+    (r"HOST|UR[IL]|SERVER|ENDPOINT|ADDR|TARGET", "TEMPORAL_ADDRESS"),
+    (r"TLS|SSL", "TEMPORAL_TLS"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        mark: `✓` good, `✗` wrong, `⚠` worth knowing, `–` not reached.
+        text: The finding, in one line.
+        remedy: The lines that mend it.
+    """
+
+    mark: str
+    text: str
+    remedy: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.mark} {self.text}", *(f"  → {line}" for line in self.remedy)])
+
+
+class Failure(Exception):
+    """Something that keeps a script from its work: `findings` has causes and remedies."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        self.findings = findings
+        super().__init__("\n".join(str(finding) for finding in findings))
+
+
+def good(text: str) -> Finding:
+    """Something that is as it should be."""
+    return Finding("✓", text)
+
+
+def wrong(text: str, *remedy: str) -> Finding:
+    """Something that keeps a ping from running."""
+    return Finding("✗", text, remedy)
+
+
+def worth(text: str, *remedy: str) -> Finding:
+    """Something that works and is worth knowing."""
+    return Finding("⚠", text, remedy)
+
+
+def shown(value: str) -> str:
+    """The value as it may be printed: people paste keys into every setting there is."""
+    return "(hidden)" if SECRET.search(value) or len(value) > 250 else value
+
+
+def host_and_port(address: str) -> tuple[str, str]:
+    """Split `host:port`, either of which may be missing; the host comes in lower case."""
+    host, colon, port = address.rpartition(":")
+    if not colon or address.endswith("]"):
+        host, port = address, ""
+    return host.strip("[]").lower().rstrip("."), port
+
+
+def near_cloud(host: str) -> str | None:
+    """The Temporal Cloud host that this one is a slip away from, if any."""
+    import difflib  # who has no such slip does not pay for it
+
+    for domain in CLOUD_DOMAINS:
+        labels = host.split(".")
+        head, tail = labels[: -domain.count(".")], ".".join(labels[-domain.count(".") :])
+        alike = difflib.SequenceMatcher(None, tail, domain[1:]).ratio()
+        if head and 0.85 < alike < 1:
+            return ".".join(head) + domain
+    return None
+
+
+def check_names(
+    values: Mapping[str, str | None], known: Mapping[str, str], settings: Settings
+) -> Iterator[Finding]:
+    """Names that look like a setting and are none: every tool passes them over in silence."""
+    ignored = []
+    for name in sorted(values):
+        value = (values[name] or "").strip()
+        plain = re.sub(r"\W", "_", name).upper()
+        if name in known or not value or not re.match(r"TE?MP\w*_|TE[MP]\w{3,7}_", plain):
+            continue
+        if plain.startswith("TEMPORAL_GRPC_META_") or FOREIGN.fullmatch(plain):
+            continue
+        import difflib
+
+        close = difflib.get_close_matches(plain, known, 1, 0.87)
+        guesses = [setting for words, setting in GUESSES if re.search(words, plain)]
+        if close or (guesses and plain.startswith("TEMPORAL_")):
+            meant = close[0] if close else guesses[0]
+            unmet = not settings.is_set(known[meant])
+            serious = unmet and (close or any(domain in value for domain in CLOUD_DOMAINS))
+            text = f"{name} is no setting and is ignored: did you mean {meant}?"
+            yield (wrong if serious else worth)(text, f"{meant}=<the value of {name}>")
+        elif plain.startswith("TEMPORAL_"):
+            ignored.append(name)
+    if ignored:
+        yield worth(f"no settings, ignored: {', '.join(ignored)}")
+
+
+def check_settings(settings: Settings, env_file: Path | None) -> Iterator[Finding]:
+    """Judge each setting alone and beside the others.
+
+    Args:
+        settings: What to judge.
+        env_file: The `.env` file, if it holds secrets.
+    """
+    spoilt = set()
+    for official, origin in settings.origins.items():
+        value = settings.api_key or "" if official == "TEMPORAL_API_KEY" else origin.shown
+        quoted = re.fullmatch("([\"']).*\\1", value, re.S)
+        if quoted or PLACEHOLDER.search(value):
+            fault = "has quotes around it, a shell's" if quoted else "is still the example's"
+            yield wrong(f"{origin} {fault}", f"{origin.name}=<your value>")
+            spoilt.add(official)
+    if "TEMPORAL_ADDRESS" not in spoilt:
+        yield from _check_address(settings)
+    if "TEMPORAL_NAMESPACE" not in spoilt:
+        yield from _check_namespace(settings)
+    yield from _check_credentials(settings)
+    if settings.api_key and "TEMPORAL_API_KEY" not in spoilt:
+        yield from _check_api_key(settings)
+    if settings.client_cert or settings.client_key or settings.server_ca:
+        yield from _check_certificates(settings)
+    yield from _check_process(settings)
+    yield from _check_permissions(settings, env_file)
+
+
+def _check_address(settings: Settings) -> Iterator[Finding]:
+    address, origin = settings.address, settings.origin("TEMPORAL_ADDRESS")
+    host, port = host_and_port(address)
+    namespace = settings.namespace.lower() if "." in settings.namespace else "<name>.<account>"
+    endpoint, fault, mend = f"{namespace}.tmprl.cloud:7233", "", ""
+    if not settings.is_set("TEMPORAL_ADDRESS"):
+        yield from _check_no_address(settings, endpoint)
+        return
+    if "cloud.temporal.io" in address:
+        in_url = re.search(r"/namespaces/([\w.-]+)", address)
+        fault = "is the Web UI, not a namespace endpoint"
+        mend = f"{in_url.group(1)}.tmprl.cloud:7233" if in_url else endpoint
+    elif "/" in address:
+        bare = address.rpartition("://")[2].partition("/")[0]
+        fault = "is a URL: an address is host:port"
+        mend = bare if host_and_port(bare)[1] else f"{bare}:7233"
+    elif re.search(r"[\s,;@\"']", address):
+        fault, mend = "is not one host:port", re.split(r"[\s,;@\"']+", address.strip("\"' "))[0]
+    elif host == "saas-api.tmprl.cloud":
+        fault, mend = "is Temporal Cloud's control plane: workers can't use it", endpoint
+    elif f".{host}".endswith(".tmprl.cloud") and host.count(".") < 3:
+        fault, mend = "lacks the account, as in <name>.<account>.tmprl.cloud", endpoint
+    elif host.endswith("temporal.io") and not REGIONAL.fullmatch(host):
+        fault, mend = "is no endpoint, as <region>.<aws or gcp>.api.temporal.io is", endpoint
+    elif not host or not port:
+        fault = f"has no {'port' if host else 'host'}"
+        mend = f"{host or 'localhost'}:{port or 7233}"
+    elif not port.isdecimal() or not 0 < int(port) < 65536:
+        fault, mend = "has a port that is no number from 1 to 65535", f"{host}:7233"
+    elif ":" in host and not address.startswith("["):
+        fault, mend = "is IPv6 without brackets", f"[{host}]:{port}"
+    if fault:
+        yield wrong(f"{origin} {fault}", f"{origin.name}={mend}")
+    elif settings.on_cloud and host.endswith(CLOUD_DOMAINS) and port != "7233":
+        text = f"{origin}: Temporal Cloud's endpoints are on port 7233"
+        yield worth(text, f"{origin.name}={host}:7233")
+    elif typo := near_cloud(host):
+        yield worth(f"{origin}: did you mean {typo}?", f"{origin.name}={typo}:{port}")
+
+
+def _check_no_address(settings: Settings, endpoint: str) -> Iterator[Finding]:
+    """Half a configuration must not end up at the local server that is the default."""
+    for official in (
+        "TEMPORAL_API_KEY",
+        "TEMPORAL_TLS_CLIENT_CERT_PATH",
+        "TEMPORAL_TLS_CLIENT_CERT_DATA",
+        "TEMPORAL_TLS_CLIENT_KEY_PATH",
+        "TEMPORAL_TLS_CLIENT_KEY_DATA",
+        *(["TEMPORAL_TLS_SERVER_NAME"] if settings.on_cloud else []),
+        *(["TEMPORAL_NAMESPACE"] if NAMESPACE.fullmatch(settings.namespace.lower()) else []),
+    ):
+        if settings.is_set(official):
+            text = f"TEMPORAL_ADDRESS is not set, but {settings.origin(official).name} is"
+            yield wrong(text, f"TEMPORAL_ADDRESS={endpoint}")
+            return
+
+
+def _check_namespace(settings: Settings) -> Iterator[Finding]:
+    namespace, origin = settings.namespace, settings.origin("TEMPORAL_NAMESPACE")
+    stands_for = {}  # the namespace in a namespace endpoint's own name
+    for official, host in (
+        ("TEMPORAL_ADDRESS", host_and_port(settings.address)[0]),
+        ("TEMPORAL_TLS_SERVER_NAME", (settings.server_name or "").lower()),
+    ):
+        name = host.removesuffix(".tmprl.cloud")
+        if name != host and NAMESPACE.fullmatch(name):
+            stands_for[official] = name
+    expected = next(iter(stands_for.values()), "<name>.<account>")
+    fault, mend = "", expected
+    if re.search(r"\s", namespace):
+        fault, mend = "has white space in it", "".join(namespace.split())
+    elif re.search(r"\.tmprl\.cloud|/", namespace):
+        fault = "is an address, not a namespace"
+        mend = re.sub(r"^.*/|\.tmprl\.cloud.*$", "", namespace.lower())
+    elif not settings.on_cloud:
+        return
+    elif not settings.is_set("TEMPORAL_NAMESPACE"):
+        yield wrong("TEMPORAL_NAMESPACE is not set", f"TEMPORAL_NAMESPACE={expected}")
+    elif "." not in namespace:
+        fault = "lacks the account: on Temporal Cloud it is <name>.<account>"
+        if not stands_for and namespace != "default":
+            mend = f"{namespace.lower()}.<account>"
+    elif namespace != namespace.lower():
+        fault, mend = "has capitals: namespaces are lower case", namespace.lower()
+    elif not NAMESPACE.fullmatch(namespace):
+        fault = (
+            "is not <name>.<account>: a name is 2 to 39 lower-case letters, digits and hyphens, "
+            "an account at least 5 letters and digits"
+        )
+    else:
+        for official, other in stands_for.items():
+            if other != namespace:
+                there = settings.origin(official)
+                port = ":7233" if official == "TEMPORAL_ADDRESS" else ""
+                yield wrong(
+                    f"{origin} and {there} are two namespaces",
+                    f"{origin.name}={other}",
+                    f"or {there.name}={namespace}.tmprl.cloud{port}",
+                )
+    if fault:
+        yield wrong(f"{origin} {fault}", f"{origin.name}={mend}")
+
+
+def _check_credentials(settings: Settings) -> Iterator[Finding]:
+    def first_set(*names: str) -> str:
+        return next((settings.origin(name).name for name in names if settings.is_set(name)), "")
+
+    api_key = first_set("TEMPORAL_API_KEY")
+    cert = first_set("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")
+    key = first_set("TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_CLIENT_KEY_DATA")
+    ca = first_set("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_SERVER_CA_CERT_DATA")
+    header = any(name.lower() == "authorization" for name in settings.headers)
+    cloudish = settings.on_cloud or bool(NAMESPACE.fullmatch(settings.namespace.lower()))
+    if api_key and header:
+        text = f"{api_key} and TEMPORAL_GRPC_META_AUTHORIZATION are both set: only one is sent"
+        yield wrong(text, "unset TEMPORAL_GRPC_META_AUTHORIZATION")
+    if api_key and (cert or key) and cloudish:
+        both = f"{api_key} and {cert or key}"
+        text = f"{both} are both set: a connection takes an API key or a client certificate"
+        yield wrong(text, f"unset {api_key}, or else {' and '.join(filter(None, (cert, key)))}")
+    elif settings.on_cloud and not (api_key or cert or key or header):
+        text = "no credential is set: Temporal Cloud takes an API key or a client certificate"
+        if os.environ.get("TEMPORAL_CLOUD_API_KEY"):
+            text += "; TEMPORAL_CLOUD_API_KEY is read by tcld and Terraform only"
+        pair = "TEMPORAL_TLS_CLIENT_CERT_PATH=<file> and TEMPORAL_TLS_CLIENT_KEY_PATH=<file>"
+        yield wrong(text, "TEMPORAL_API_KEY=<API key>", f"or {pair}")
+    if settings.client_cert and not settings.client_key and not key:
+        text = f"{cert} is set without the private key that belongs to it"
+        yield wrong(text, "TEMPORAL_TLS_CLIENT_KEY_PATH=<the key's PEM file>")
+    elif key and not cert:
+        text = f"{key} is set without the certificate that belongs to it"
+        yield wrong(text, "TEMPORAL_TLS_CLIENT_CERT_PATH=<the certificate's PEM file>")
+    needs_tls = api_key or cert or key or ca or first_set("TEMPORAL_TLS_SERVER_NAME")
+    if not settings.tls and (needs_tls or settings.on_cloud) and settings.is_set("TEMPORAL_TLS"):
+        text = f"{settings.origin('TEMPORAL_TLS')} switches TLS off, which "
+        yield wrong(text + f"{needs_tls or 'Temporal Cloud'} needs", "TEMPORAL_TLS=true")
+    if settings.client_cert and not settings.server_name:
+        host = host_and_port(settings.address)[0]
+        mend = f"TEMPORAL_TLS_SERVER_NAME={settings.namespace}.tmprl.cloud"
+        if REGIONAL.fullmatch(host):
+            text = f"mTLS on the regional endpoint {host} needs the namespace endpoint's name too"
+            yield wrong(text, mend)
+        elif cloudish and not settings.on_cloud and not re.match(r"localhost|127\.|::1", host):
+            yield worth(f"mTLS by private link ({host}) needs the namespace endpoint's name", mend)
+
+
+def _check_api_key(settings: Settings) -> Iterator[Finding]:
+    key, origin = settings.api_key or "", settings.origin("TEMPORAL_API_KEY")
+    said = f"{origin.name} ({origin.source})"
+    mend = f"{origin.name}=<the whole API key and nothing else>"
+    if key.lower().startswith("bearer "):
+        yield wrong(f"{said} begins with 'Bearer', which the SDK adds itself", mend)
+    elif "-----BEGIN" in key:
+        yield wrong(f"{said} is a PEM, not an API key", "TEMPORAL_TLS_CLIENT_KEY_DATA=<the PEM>")
+    elif re.search(r"\s", key):
+        yield wrong(f"{said} has white space or line breaks in it", mend)
+    elif not re.fullmatch(r"[!-~]+", key):
+        yield wrong(f"{said} has characters that no API key has", mend)
+    elif re.match(r"[~.]{0,2}/", key):
+        yield wrong(f"{said} is a path, not an API key", "TEMPORAL_API_KEY_FILE=<that path>")
+    elif claims := _claims(key):
+        expires, account = claims.get("exp"), claims.get("account_id")
+        if isinstance(expires, (int, float)):
+            yield from _check_end(f"the API key in {said}", expires, f"{origin.name}=<a new one>")
+        name, _, own = settings.namespace.rpartition(".")
+        if name and isinstance(account, str) and account and account != own:
+            text = f"the API key is of account {shown(account)}, the namespace of account {own}"
+            yield worth(text, f"TEMPORAL_NAMESPACE={name}.{shown(account)}, or a key of {own}")
+    elif key.startswith("eyJ"):
+        yield worth(f"{said} looks cut off: it begins as a token does, and has no end", mend)
+
+
+def _claims(key: str) -> dict[str, Any]:
+    """What a key says of itself if it is a JWT, a form that Temporal does not promise."""
+    try:
+        body = key.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return claims if isinstance(claims, dict) and key.count(".") == 2 else {}
+    except (ValueError, IndexError):
+        return {}
+
+
+def _check_end(what: str, end: float, mend: str) -> Iterator[Finding]:
+    """Find fault with what has ended or soon will; `end` is in seconds since 1970."""
+    with suppress(ValueError, OverflowError, OSError):  # a time that no clock has
+        date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(end))
+        days = (end - time.time()) / 86400
+        if days <= 0:
+            yield wrong(f"{what} expired on {date}", mend)
+        elif days < SOON_DAYS:
+            yield worth(f"{what} expires in {days:.0f} days, on {date}", mend)
+
+
+def pem_origin(settings: Settings, kind: str) -> Origin:
+    """Where CLIENT_CERT, CLIENT_KEY or SERVER_CA_CERT came from, as a file or as text."""
+    kinds = (kind, "CLIENT_CERT")  # a key may stand in the certificate's file
+    names = [f"TEMPORAL_TLS_{kind}_{form}" for kind in kinds for form in ("PATH", "DATA")]
+    return next(
+        (settings.origin(n) for n in names if settings.is_set(n)), settings.origin(names[0])
+    )
+
+
+def _check_certificates(settings: Settings) -> Iterator[Finding]:
+    import ssl
+
+    sound: dict[str, bytes] = {}
+    for kind, pem, block in (
+        ("CLIENT_CERT", settings.client_cert, "CERTIFICATE"),
+        ("CLIENT_KEY", settings.client_key, "PRIVATE KEY"),
+        ("SERVER_CA_CERT", settings.server_ca, "CERTIFICATE"),
+    ):
+        origin = pem_origin(settings, kind)
+        if pem and (fault := _not_pem(pem.decode(errors="replace"), block)):
+            yield wrong(f"{origin} {fault}", f"{origin.name}=<a PEM with a {block}>")
+        elif pem:
+            sound[kind] = pem
+    if "CLIENT_CERT" in sound and "CLIENT_KEY" in sound:
+        origin, key_origin = (pem_origin(settings, kind) for kind in ("CLIENT_CERT", "CLIENT_KEY"))
+        what = f"the client certificate in {origin.name}"
+        mend = f"{origin.name}=<a certificate valid today>, with its key"
+        try:
+            found = inspect_certificate(sound["CLIENT_CERT"], sound["CLIENT_KEY"])
+            if ssl.cert_time_to_seconds(found["notBefore"]) > time.time():
+                now = time.strftime("%b %d %H:%M %Y UTC", time.gmtime())
+                text = f"{what} is not valid before {found['notBefore']}; the clock says {now}"
+                yield wrong(text, "set this machine's clock, or wait")
+            yield from _check_end(what, ssl.cert_time_to_seconds(found["notAfter"]), mend)
+        except ssl.SSLCertVerificationError as error:
+            yield worth(f"{what}: servers may reject it: {error.verify_message}", mend)
+        except ssl.SSLError as error:
+            fault = f"or its key in {key_origin.name} is damaged"
+            if error.reason == "KEY_VALUES_MISMATCH":
+                fault = f"and the key in {key_origin.name} do not belong together"
+            mend = f"{origin.name} and {key_origin.name}: both files of one issue"
+            yield wrong(f"{what} {fault}", mend)
+    if "SERVER_CA_CERT" in sound:
+        name = pem_origin(settings, "SERVER_CA_CERT").name
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(cadata=sound["SERVER_CA_CERT"].decode("ascii", "replace"))
+        except ssl.SSLError:
+            yield wrong(f"the CA certificate in {name} is damaged", f"{name}=<the CA's PEM file>")
+        ends = [ssl.cert_time_to_seconds(str(ca["notAfter"])) for ca in context.get_ca_certs()]
+        if ends:
+            yield from _check_end(f"the CA in {name}", max(ends), f"{name}=<the CA's new PEM>")
+
+
+def _not_pem(text: str, block: str) -> str:
+    """Why a text is no PEM with such a block; empty if it is one."""
+    kinds = re.findall("-----BEGIN ([A-Z0-9 ]+)-----", text)
+    if "ENCRYPTED" in text and block == "PRIVATE KEY":
+        return "is encrypted, and the SDK asks for no passphrase: openssl pkey -in OLD -out NEW"
+    if kinds and ("\\n" in text or "\n" not in text):
+        return "has lost its line breaks"
+    if kinds and "-----END" not in text:
+        return "is cut off: it has no line -----END"
+    if any(kind.endswith(block) for kind in kinds):
+        return ""
+    if kinds:
+        swapped = kinds[0] == "CERTIFICATE" or kinds[0].endswith("PRIVATE KEY")
+        return f"holds a {kinds[0]}, no {block}{': swapped?' if swapped else ''}"
+    if text.startswith("LS0tLS1CRUdJTi"):
+        return "is the base64 of a PEM: decode it first"
+    if "\ufffd" in text or "\0" in text:
+        return "is binary (DER or PKCS#12), no PEM: convert it with openssl"
+    if "/" in text and os.path.exists(text):
+        return "is a path: that goes into the name that ends in _PATH"
+    return "is no PEM: it has no line -----BEGIN"
+
+
+def inspect_certificate(cert: bytes, key: bytes) -> dict[str, Any]:
+    """Subject, issuer and dates of a certificate, as `ssl.SSLSocket.getpeercert` gives them.
+
+    The standard library decodes a peer's certificate only. So both ends of a handshake that never
+    leaves memory show this one, and trust just this one, whatever its dates.
+
+    Raises:
+        ssl.SSLError: No pair, damaged, or not made for clients.
+    """
+    import ssl
+
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for context in (client, server):
+        load_pair(context, cert, key)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+    server.load_verify_locations(cadata=cert.decode("ascii", "replace"))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    for end in [near, far] * 3:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    return dict(far.getpeercert() or {})
+
+
+def load_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
+    """Give a context a client's certificate and key, which it takes from files alone."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:  # no other user can look into it
+        cert_file, key_file = Path(folder, "cert"), Path(folder, "key")
+        cert_file.write_bytes(cert)
+        key_file.write_bytes(key)
+        context.load_cert_chain(cert_file, key_file, password=lambda: b"")
+
+
+def _check_process(settings: Settings) -> Iterator[Finding]:
+    version = ("TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID")
+    for here, there in (version, version[::-1]):
+        if settings.is_set(here) and not settings.is_set(there):
+            yield wrong(f"{here} is set without {there}: they go together", f"{there}=<value>")
+    if settings.metrics_address:
+        host, port = host_and_port(settings.metrics_address)
+        if not host or not port.isdecimal() or int(port) > 65535:
+            origin = settings.origin("TEMPORAL_METRICS_ADDRESS")
+            yield wrong(f"{origin} is not host:port", f"{origin.name}=127.0.0.1:9464")
+
+
+def _check_permissions(settings: Settings, env_file: Path | None) -> Iterator[Finding]:
+    unverified = settings.origin("TEMPORAL_TLS_DISABLE_HOST_VERIFICATION")
+    if unverified.shown.lower() in ("true", "1"):
+        text = f"{unverified} leaves the temporal CLI open to any server; this SDK verifies anyway"
+        yield worth(text, "TEMPORAL_TLS_SERVER_CA_CERT_PATH=<CA of your server>, in its place")
+    if os.name != "posix":
+        return
+    origins = [settings.origin("TEMPORAL_API_KEY_FILE"), pem_origin(settings, "CLIENT_KEY")]
+    for path in [str(env_file or ""), *(origin.shown for origin in origins)]:
+        if os.path.isfile(path) and os.stat(path).st_mode & 0o077:
+            text = f"{path} holds a secret, and other users of this machine may read it"
+            yield worth(text, f"chmod 600 {path}")

@@ -1,0 +1,514 @@
+"""What a failed connection means, in the user's own values.
+
+Climbs the ladder that Temporal's support climbs: name resolution, TCP, TLS, authentication,
+namespace, workers. The SDK says `transport error` for most of what breaks on the lower rungs; the
+standard library's sockets tell the causes apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    ListNamespacesRequest,
+    ListWorkersRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from temporal_checks import (
+    NO_CHECK_TIME,
+    Finding,
+    good,
+    host_and_port,
+    inspect_certificate,
+    load_pair,
+    near_cloud,
+    pem_origin,
+    shown,
+    worth,
+    wrong,
+)
+from temporal_client import Settings, connect
+
+TLS_SECONDS = 2.0
+CALL_TIMEOUT = timedelta(seconds=2)
+LOOK_TIMEOUT = timedelta(seconds=0.7)
+STALE_SECONDS = 60  # an idle worker polls at least once a minute
+CA_SETTING = "TEMPORAL_TLS_SERVER_CA_CERT_PATH"
+# An HTTP/2 client's first words: preface and empty SETTINGS. A gRPC server's are SETTINGS too.
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+
+
+@dataclass
+class Climb:
+    """What the rungs so far have found out."""
+
+    settings: Settings
+    host: str
+    port: int
+    ip: str = ""
+    client: Client | None = None
+
+    @property
+    def where(self) -> str:
+        """Host and port, to begin a sentence with."""
+        return f"{self.host}, port {self.port},"
+
+    def address(self, value: str) -> str:
+        """The line that sets the address."""
+        return f"{self.settings.origin('TEMPORAL_ADDRESS').name}={value}"
+
+
+async def walk(settings: Settings) -> AsyncIterator[Finding]:
+    """Climb from rung to rung and stop where it breaks; the rungs above come as `–`.
+
+    Takes the sum of the rungs' limits at the most, 13 s, on a server that stays silent too.
+    """
+    host, port = host_and_port(settings.address)
+    climb = Climb(settings, host, int(port))
+    broken = False
+    for title, limit, rung in RUNGS:
+        if broken:
+            yield Finding("–", f"{title}: not reached")
+            continue
+        try:
+            finding = await asyncio.wait_for(rung(climb), limit)
+        except asyncio.TimeoutError:
+            finding = _silent(climb) if climb.ip else _no_answer(climb, limit)
+        yield Finding(finding.mark, f"{title}: {finding.text}", finding.remedy)
+        broken = finding.mark == "✗"
+
+
+async def explain(error: BaseException, settings: Settings) -> Finding:
+    """What an error of the SDK means: the lowest broken rung, or else the error's own words."""
+    async for finding in walk(settings):
+        if finding.mark == "✗":
+            return finding
+    return wrong(f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}")
+
+
+async def describe_namespace(client: Client) -> None:
+    """Ask for the client's namespace, which connecting does not look at.
+
+    Raises:
+        RPCError: It is unknown or not allowed, or there is no answer within 2 s.
+    """
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    await client.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
+
+
+async def _resolve(climb: Climb) -> Finding:
+    host = climb.host
+    try:
+        found = await asyncio.to_thread(
+            socket.getaddrinfo, host, climb.port, type=socket.SOCK_STREAM
+        )
+        return good(f"{host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}")
+    except UnicodeError:
+        return wrong(f"{host} is no host name", climb.address("<host:port>"))
+    except OSError as error:
+        text = f"the name {host} is unknown: misspelt, or known to a private DNS only"
+        if error.errno == socket.EAI_AGAIN:
+            text = f"the name {host} cannot be looked up: no DNS server answers this machine"
+    typo = near_cloud(host)
+    if typo or climb.settings.on_cloud:
+        endpoint = f"{typo or '<name>.<account>.tmprl.cloud'}:{climb.port}"
+        return wrong(text, climb.address(endpoint), "or see to this machine's network and DNS")
+    return wrong(text, climb.address("<host:port>"), "or see to this machine's network and DNS")
+
+
+def _no_answer(climb: Climb, seconds: float) -> Finding:
+    text = f"no answer from {climb.where} within {seconds:g} s: something drops the packets"
+    return wrong(text, f"let this machine through to {climb.host}:{climb.port} (firewall, VPN)")
+
+
+def _silent(climb: Climb) -> Finding:
+    text = f"{climb.where} takes the connection and stays silent"
+    another = climb.address("<host:port>")
+    return wrong(text, "look at the server, and at proxies in between", f"or {another}")
+
+
+async def _reach(climb: Climb) -> Finding:
+    try:
+        _, writer = await asyncio.open_connection(climb.host, climb.port)
+    except OSError as error:
+        if isinstance(error, ConnectionRefusedError) or "refused" in str(error):
+            remedy = climb.address("<host:port>")
+            if climb.host in ("localhost", "127.0.0.1", "::1"):
+                remedy = "python scripts/run_local.py --serve   # or whichever server it should be"
+            elif climb.settings.on_cloud:
+                remedy = climb.address(f"{climb.host}:7233")
+            return wrong(f"nothing listens on {climb.host}, port {climb.port}", remedy)
+        text = f"no way to {climb.host}, port {climb.port}: {error.strerror or error}"
+        return wrong(text, "see to this machine's network, routes and VPN")
+    climb.ip = writer.get_extra_info("peername")[0]
+    writer.close()
+    return good(f"connected to {climb.ip}, port {climb.port}")
+
+
+async def _secure(climb: Climb) -> Finding:
+    finding = await asyncio.to_thread(_hello_tls if climb.settings.tls else _hello_plain, climb)
+    if finding.mark == "✗":
+        # The SDK has a TLS and a trust store of its own, and the last word: what it connects to
+        # is right, whatever the standard library thinks of it.
+        try:
+            climb.client = await connect(climb.settings)
+        except Exception:
+            return finding
+        return good("the SDK is content")
+    return finding
+
+
+def _socket(climb: Climb) -> socket.socket:
+    return socket.create_connection((climb.ip, climb.port), TLS_SECONDS)
+
+
+def _hello_plain(climb: Climb) -> Finding:
+    try:
+        with _socket(climb) as plain:
+            plain.sendall(HELLO)
+            answer = plain.recv(64)
+    except TimeoutError:
+        return _silent(climb)
+    except OSError:
+        answer = b""
+    if answer[3:4] == b"\4":
+        return good("off, plain text")
+    if answer.startswith(b"HTTP/"):
+        return _web_server(climb)
+    try:
+        with _socket(climb) as plain, _context(climb, verify=False).wrap_socket(plain):
+            speaks_tls = True
+    except OSError:
+        speaks_tls = answer.startswith(b"\x15\3")  # a TLS alert
+    if speaks_tls:
+        text = f"{climb.where} speaks TLS, and these settings do not"
+        return wrong(text, "TEMPORAL_TLS=true", "and the credential, if the server wants one")
+    text = f"{climb.where} closes the connection without a word: no Temporal server, or a proxy"
+    return wrong(text, climb.address("<host:port of a Temporal server>"))
+
+
+def _web_server(climb: Climb) -> Finding:
+    text = f"{climb.where} is a web server: gRPC is on port 7233, the Web UI on 8233"
+    return wrong(text, climb.address(f"{climb.host}:7233"))
+
+
+def _hello_tls(climb: Climb) -> Finding:
+    name = climb.settings.server_name or climb.host
+    shaken = False
+    try:
+        with (
+            _socket(climb) as plain,
+            _context(climb).wrap_socket(plain, server_hostname=name) as secure,
+        ):
+            shaken = True
+            # In TLS 1.3 the server judges the client's certificate after the handshake. Most
+            # servers speak first, and one that rejects is heard best before it is spoken to.
+            if not select.select([secure], [], [], 0.3)[0] and not secure.pending():
+                secure.sendall(HELLO)
+            answer = secure.recv(64)
+            if answer[3:4] == b"\4":
+                end = (secure.getpeercert() or {}).get("notAfter")
+                return good(f"{secure.version()}, the server's certificate is valid until {end}")
+            if answer:
+                return _web_server(climb)
+        return _broken_off(climb, "", shaken)
+    except TimeoutError:
+        return _silent(climb)
+    except ssl.SSLCertVerificationError as error:
+        return _untrusted(climb, error.verify_code)
+    except OSError as error:
+        return _broken_off(climb, getattr(error, "reason", None) or "", shaken)
+    except ValueError as error:
+        return wrong(f"{name} is no name for TLS: {error}", "TEMPORAL_TLS_SERVER_NAME=<host name>")
+
+
+def _context(climb: Climb, *, verify: bool = True) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["h2"])
+    context.hostname_checks_common_name = False  # nor does the SDK look there
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    elif climb.settings.server_ca:
+        context.load_verify_locations(cadata=climb.settings.server_ca.decode("ascii", "replace"))
+    else:
+        context.load_default_certs()
+    if climb.settings.client_cert and climb.settings.client_key:
+        load_pair(context, climb.settings.client_cert, climb.settings.client_key)
+    return context
+
+
+def _server_certificate(climb: Climb) -> dict[str, Any]:
+    """What an untrusted server's certificate says: fetch it, then trust it to have it decoded."""
+    context = _context(climb, verify=False)
+    name = climb.settings.server_name or climb.host
+    decoded: dict[str, Any] = {}
+    for _ in range(2):
+        with _socket(climb) as plain, context.wrap_socket(plain, server_hostname=name) as secure:
+            decoded = dict(secure.getpeercert() or {})
+            context.load_verify_locations(cadata=secure.getpeercert(binary_form=True) or b"")
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+    return decoded
+
+
+def _common_name(certificate: dict[str, Any], whose: str) -> str:
+    parts = dict(pair for group in certificate.get(whose, ()) for pair in group)
+    return str(parts.get("commonName") or ", ".join(parts.values()) or "one without a name")
+
+
+def _untrusted(climb: Climb, verify_code: int) -> Finding:
+    """The server's certificate does not stand the check, with OpenSSL's code for why."""
+    settings = climb.settings
+    try:
+        certificate = _server_certificate(climb)
+    except OSError:
+        certificate = {}
+    clock = (
+        f"or this machine's clock is wrong: {time.strftime('%b %d %H:%M %Y UTC', time.gmtime())}"
+    )
+    if verify_code in (62, 64):  # host name, IP address mismatch
+        names = [str(name) for _, name in certificate.get("subjectAltName", ())]
+        expected = settings.server_name or climb.host
+        text = (
+            f"the server's certificate is for {', '.join(names[:4]) or 'no name'}, not {expected}"
+        )
+        meant = f"{settings.namespace}.tmprl.cloud"
+        if not {meant, f"*.{meant.partition('.')[2]}", "*.tmprl.cloud"} & set(names):
+            meant = names[0] if names else "<a name in the server's certificate>"
+        return wrong(text, f"TEMPORAL_TLS_SERVER_NAME={meant}")
+    if verify_code == 10:  # expired
+        text = f"the server's certificate, or its CA's, has expired: {certificate.get('notAfter')}"
+        return wrong(text, "have it renewed", clock)
+    if verify_code == 9:  # not yet valid
+        text = f"the server's certificate is not valid before {certificate.get('notBefore')}"
+        return wrong(text, "have it renewed", clock)
+    text = f"the server's certificate is of an unknown CA: {_common_name(certificate, 'issuer')}"
+    if settings.server_ca:
+        name = pem_origin(settings, "SERVER_CA_CERT").name
+        if settings.on_cloud:
+            return wrong(text, f"unset {name}: Temporal Cloud needs none", f"or {name}=<that CA>")
+        return wrong(text, f"{name}=<that CA's PEM file>; the one set is another")
+    remedy = [f"{CA_SETTING}=<that CA's PEM file>"]
+    if settings.on_cloud:
+        remedy.append("or install the system's CA certificates (package ca-certificates)")
+    return wrong(text, *remedy)
+
+
+def _broken_off(climb: Climb, reason: str, shaken: bool) -> Finding:
+    """The server ends the connection during or right after the handshake.
+
+    Args:
+        climb: Where.
+        reason: OpenSSL's name for why, such as TLSV1_ALERT_UNKNOWN_CA; empty for none.
+        shaken: Whether the handshake had ended for the client.
+    """
+    settings = climb.settings
+    if any(word in reason for word in ("WRONG_VERSION", "HTTP_REQUEST", "RECORD_LAYER", "PACKET")):
+        credential = settings.api_key or settings.client_cert
+        mend = "unset the credential, as a server without TLS takes none"
+        if not credential:
+            mend = "TEMPORAL_TLS=false, and unset the other TLS settings"
+        text = f"{climb.where} speaks no TLS, and these settings do"
+        return wrong(text, mend, f"or {climb.address('<host:port of a server that does>')}")
+    if "UNRECOGNIZED_NAME" in reason:
+        text = f"the server has no name {settings.server_name or climb.host}"
+        return wrong(text, "TEMPORAL_TLS_SERVER_NAME=<name>.<account>.tmprl.cloud")
+    about_client = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR", "HANDSHAKE_FAIL")
+    if not shaken and not any(word in reason for word in about_client):
+        text = f"{climb.where} breaks off the TLS handshake and gives no reason"
+        remedy = ["look at firewalls and proxies in between: TLS must pass unopened"]
+        if not settings.client_cert:
+            remedy.append("or the server wants a client certificate (mTLS) and got none")
+        return wrong(text, *remedy, f"or {climb.address('<host:port>')}")
+    if not settings.client_cert or not settings.client_key:
+        text = "the server wants a client certificate (mTLS) and got none"
+        key = "TEMPORAL_TLS_CLIENT_KEY_PATH=<its key's PEM file>"
+        return wrong(text, "TEMPORAL_TLS_CLIENT_CERT_PATH=<PEM file>", key)
+    words = {
+        "UNKNOWN_CA": ": its CA is unknown there",
+        "EXPIRED": ": expired",
+        "REVOKED": ": revoked",
+    }
+    why = next((text for word, text in words.items() if word in reason), "")
+    origin = pem_origin(settings, "CLIENT_CERT")
+    certificate = inspect_certificate(settings.client_cert, settings.client_key)
+    issuer, subject = (_common_name(certificate, whose) for whose in ("issuer", "subject"))
+    return wrong(
+        f"the server rejects the client certificate {subject!r} in {origin.name}{why}",
+        f"give the namespace {settings.namespace} the CA {issuer!r}, and no filter against it",
+        f"or {origin.name}=<a certificate of a CA that it has>, with its key",
+    )
+
+
+async def _authenticate(climb: Climb) -> Finding:
+    settings = climb.settings
+    if not climb.client:
+        try:
+            climb.client = await connect(settings)
+        except (RuntimeError, ValueError) as error:
+            return _refused(climb, str(error))
+    if settings.api_key:
+        return good("the API key is accepted")
+    return good("the client certificate is accepted" if settings.client_cert else "none needed")
+
+
+def _refused(climb: Climb, text: str) -> Finding:
+    """What the SDK's words mean, where sockets found no fault."""
+    settings = climb.settings
+    if "unauthenticated" in text.lower():
+        origin = settings.origin("TEMPORAL_API_KEY")
+        if settings.api_key:
+            text = f"the server does not accept the API key in {origin.name} ({origin.source})"
+            return wrong(
+                f"{text}: disabled, deleted, expired, cut off, or the namespace takes mTLS only",
+                f"{origin.name}=<a new API key, made in the Web UI under Settings, API Keys>",
+                "or a client certificate in its place, if the namespace takes mTLS",
+            )
+        if settings.client_cert:
+            text = "the server takes an API key, not a client certificate"
+            return wrong(text, "TEMPORAL_API_KEY=<API key>, and unset the certificate and its key")
+        return wrong("the server wants a credential and got none", "TEMPORAL_API_KEY=<API key>")
+    if "permissiondenied" in text.lower():
+        return _denied(climb)
+    if "CaUsedAsEndEntity" in text:
+        text = "the server's certificate is a CA's own, which the SDK accepts of no server"
+        return wrong(text, "give the server a certificate that the CA has signed")
+    if "InvalidCertificate" in text:
+        detail = text.partition("InvalidCertificate(")[2].partition(")")[0]
+        text = f"the SDK does not trust the server's certificate: {detail}"
+        return wrong(text, f"{CA_SETTING}=<PEM file of the server's CA>")
+    if "Unimplemented" in text:
+        text = f"{climb.where} speaks gRPC, but is no Temporal server"
+        return wrong(text, climb.address("<host:port of a Temporal server>"))
+    return wrong(shown(text.partition("\n")[0]), "python scripts/start_ping.py --verbose")
+
+
+def _denied(climb: Climb) -> Finding:
+    settings = climb.settings
+    who = "API key" if settings.api_key else "client certificate"
+    name = settings.origin("TEMPORAL_NAMESPACE").name
+    return wrong(
+        f"the {who} is known, but not allowed on the namespace {settings.namespace}",
+        f"give its user or service account access to {settings.namespace}, in the Web UI",
+        f"or {name}=<a namespace that it has access to>",
+    )
+
+
+async def _find_namespace(climb: Climb) -> Finding:
+    settings, client = climb.settings, climb.client or await connect(climb.settings)
+    namespace = settings.namespace
+    try:
+        await describe_namespace(client)
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            name = settings.origin("TEMPORAL_NAMESPACE").name
+            text = f"the server knows no namespace {namespace}"
+            known = [] if settings.on_cloud else await _namespaces(client)
+            if not known:
+                return wrong(text, f"{name}=<name>.<account>, as the Web UI spells it")
+            create = f"temporal operator namespace create --namespace {namespace}"
+            return wrong(text, f"{name}={' or '.join(known[:4])}", f"or {create}")
+        if error.status == RPCStatusCode.PERMISSION_DENIED:
+            return _denied(climb)
+        if error.status == RPCStatusCode.UNAUTHENTICATED:
+            return _refused(climb, "unauthenticated")
+        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+            return _silent(climb)
+        text = f"{error.status.name}: {shown(error.message)}"
+        return wrong(text, "try again: the server may be starting, or busy")
+    return good(f"{namespace} is there")
+
+
+async def _namespaces(client: Client) -> list[str]:
+    request = ListNamespacesRequest(page_size=20)
+    try:
+        found = await client.workflow_service.list_namespaces(request, timeout=LOOK_TIMEOUT)
+    except RPCError:
+        return []
+    names = [entry.namespace_info.name for entry in found.namespaces]
+    return [name for name in names if name != "temporal-system"]
+
+
+async def _look_for_workers(climb: Climb) -> Finding:
+    client = climb.client or await connect(climb.settings)
+    return await find_workers(client, climb.settings)
+
+
+async def find_workers(client: Client, settings: Settings) -> Finding:
+    """Whether a worker polls the configured queue and, if none does, which queue one polls."""
+    namespace, queue = settings.namespace, settings.task_queue
+    try:
+        pollers = await _pollers(client, namespace, queue)
+    except RPCError as error:
+        return worth(f"no telling who polls {queue!r}: {shown(error.message)}")
+    if pollers and pollers[0][0] <= STALE_SECONDS:
+        return good(f"{len(pollers)} on {queue!r}, the last poll {pollers[0][0]:.0f} s ago")
+    start = "python workers/worker.py   # in another terminal, with the same settings"
+    if pollers:
+        age, identity = pollers[0]
+        text = f"{identity} polled {queue!r} last {age:.0f} s ago: it is busy, or gone"
+        return worth(text, start)
+    remedy = [start]
+    for where, other in await _polled(client, namespace, queue):
+        remedy.append(f"or TEMPORAL_TASK_QUEUE and _NAMESPACE as of a worker: {other!r}, {where!r}")
+    here = [origin.name for origin in settings.origins.values() if origin.source == "environment"]
+    if here:
+        remedy.append(f"in the environment of this shell only: {', '.join(here)}")
+    return worth(f"none polls the task queue {queue!r} in namespace {namespace!r}", *remedy)
+
+
+async def _pollers(client: Client, namespace: str, queue: str) -> list[tuple[float, str]]:
+    """Who polls a queue for workflows: seconds since the last poll, and identity; newest first."""
+    request = DescribeTaskQueueRequest(
+        namespace=namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    found = await client.workflow_service.describe_task_queue(request, timeout=LOOK_TIMEOUT)
+    now = time.time()
+    return sorted((now - one.last_access_time.ToSeconds(), one.identity) for one in found.pollers)
+
+
+async def _polled(client: Client, namespace: str, queue: str) -> list[tuple[str, str]]:
+    """Namespace and queue of workers that were perhaps meant: a queue much like it, or the same
+    queue elsewhere.
+    """
+    queues = [f"{queue} ", f" {queue}", queue.lower(), "ap-default"]
+    request = ListWorkersRequest(namespace=namespace, page_size=50)
+    try:
+        listed = await client.workflow_service.list_workers(request, timeout=LOOK_TIMEOUT)
+        queues += [worker.worker_heartbeat.task_queue for worker in listed.workers_info]
+    except RPCError:
+        pass  # a server that keeps no such list
+    places = [(namespace, other) for other in queues]
+    if not client.namespace.count("."):  # an own server, not Temporal Cloud, tells its namespaces
+        places += [(other, queue) for other in await _namespaces(client)]
+    places = [place for place in dict.fromkeys(places) if place != (namespace, queue)]
+    asked = (_pollers(client, *place) for place in places)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    found = zip(places, answers, strict=True)
+    return [place for place, pollers in found if pollers and isinstance(pollers, list)][:2]
+
+
+RUNGS: tuple[tuple[str, float, Callable[[Climb], Awaitable[Finding]]], ...] = (
+    ("name resolution", 2.0, _resolve),
+    ("TCP", 2.5, _reach),
+    ("TLS", 3.0, _secure),
+    ("authentication", 2.0, _authenticate),
+    ("namespace", 2.3, _find_namespace),
+    ("workers", 1.2, _look_for_workers),
+)

@@ -1,0 +1,172 @@
+"""Poll the task queue and run workflows and activities until told to stop.
+
+Ctrl+C or SIGTERM stops it: what runs may finish (TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS, 30 unless
+set), then it exits with 0. A second Ctrl+C ends it at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import RPCError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    PollerBehaviorAutoscaling,
+    Worker,
+    WorkerDeploymentConfig,
+)
+
+import workflows
+from temporal_checks import Failure
+from temporal_client import Settings, connect, load_settings, rotate
+from temporal_diagnosis import describe_namespace, explain
+from temporal_script import arguments, explained, log, run
+
+WATCH_SECONDS = 5.0
+
+
+class RunningActivities(Interceptor):
+    """Knows which activities run, so that a stopping worker can say what it waits for."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Called by the SDK for every activity."""
+        names = self.names
+
+        class Counted(ActivityInboundInterceptor):
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+                name = input.fn.__name__
+                names.append(name)
+                try:
+                    return await super().execute_activity(input)
+                finally:
+                    names.remove(name)
+
+        return Counted(next)
+
+
+def build_worker(client: Client, settings: Settings, running: RunningActivities) -> Worker:
+    """A worker with all that `workflows/__init__.py` lists, ready to run."""
+    deployment = None
+    if settings.deployment_name and settings.build_id:
+        deployment = WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(settings.deployment_name, settings.build_id),
+            use_worker_versioning=True,
+            # A run ends on the build that it began on: no workflow meets code that it does not
+            # know. A workflow that outlives builds says AUTO_UPGRADE for itself.
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        )
+    pollers = PollerBehaviorAutoscaling()
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=[getattr(workflows, name) for name in workflows.WORKFLOWS],
+        activities=[getattr(workflows, name) for name in workflows.ACTIVITIES],
+        activity_executor=ThreadPoolExecutor(settings.max_activities),  # for plain `def` activities
+        interceptors=[running],
+        max_concurrent_workflow_tasks=settings.max_workflow_tasks,
+        max_concurrent_activities=settings.max_activities,
+        workflow_task_poller_behavior=pollers,
+        activity_task_poller_behavior=pollers,
+        graceful_shutdown_timeout=timedelta(seconds=settings.grace_seconds),
+        deployment_config=deployment,
+    )
+
+
+async def watch(worker: Worker, settings: Settings) -> None:
+    """Until cancelled: take up rotated credentials, and say when the server goes and comes back.
+
+    The worker reconnects and polls on by itself. Where the SDK's own log repeats a lost connection
+    dozens of times a second, this says it once, with its cause.
+    """
+    refused, lost_at = "", 0.0
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            rotated = rotate(settings, load_settings())
+            if rotated != settings:
+                async with explained(rotated):
+                    client = await connect(rotated)
+                    await describe_namespace(client)
+                worker.client, settings = client, rotated
+                log.info("Credentials changed: the new ones are in use")
+            refused = ""
+        except Failure as failure:
+            if refused != str(failure):
+                refused = str(failure)
+                log.error("Changed settings not taken up, the old ones stay in use:\n%s", refused)
+        try:
+            await describe_namespace(worker.client)
+            if lost_at:
+                log.info("The server is back after %.0f s", time.monotonic() - lost_at)
+            lost_at = 0.0
+        except RPCError as error:
+            if not lost_at:
+                lost_at = time.monotonic()
+                log.error("Lost the server, trying on:\n%s", await explain(error, settings))
+
+
+async def main(_: argparse.Namespace) -> int:
+    """Run the worker until it is cancelled, then let it finish what it has begun."""
+    settings = load_settings()
+    log.info("Starting worker on task queue %r...", settings.task_queue)
+    async with explained(settings):
+        client = await connect(settings)
+        await describe_namespace(client)
+    log.info("Connected to %s", settings.server)
+    running = RunningActivities()
+    worker = build_worker(client, settings, running)
+    log.info("Worker created with:")
+    log.info("  - Namespace: %s", settings.namespace)
+    log.info("  - Task queue: %s", settings.task_queue)
+    for title, names in (("Workflows", workflows.WORKFLOWS), ("Activities", workflows.ACTIVITIES)):
+        if names:
+            log.info("  - %s: %d (%s)", title, len(names), ", ".join(names))
+    if settings.deployment_name:
+        log.info("  - Version: %s, %s", settings.deployment_name, settings.build_id)
+    tasks = [asyncio.ensure_future(worker.run()), asyncio.ensure_future(watch(worker, settings))]
+    log.info("Worker running... (Ctrl+C to stop)")
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        await stop(worker, running, settings.grace_seconds)
+        return 0
+    async with explained(settings):
+        for task in tasks:
+            if task.done():
+                task.result()
+    return 1
+
+
+async def stop(worker: Worker, running: RunningActivities, grace_seconds: int) -> None:
+    """Poll no more, and give what runs its time to finish."""
+    names = ", ".join(running.names)
+    waiting = f", waiting up to {grace_seconds} s for {names}" if names else ""
+    log.info("Stopping worker%s... (Ctrl+C again to end at once)", waiting)
+    try:
+        # An activity that does not heed its cancellation would hold the worker for ever.
+        await asyncio.wait_for(worker.shutdown(), grace_seconds + 5)
+        log.info("Worker stopped")
+    except asyncio.TimeoutError:
+        log.warning(
+            "Left running: %s; the server has another worker retry it", ", ".join(running.names)
+        )
+
+
+if __name__ == "__main__":
+    run(main, arguments(__doc__))
