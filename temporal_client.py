@@ -32,6 +32,7 @@ from temporal_checks import (
     check_settings,
     host_and_port,
     shown,
+    worth,
     wrong,
 )
 
@@ -374,6 +375,8 @@ class _Reading:
                 self.wrong(text, f"keep one of the two names: {official}=<value>")
             if official not in self.values:
                 self.values[official], self.origins[official] = value, origin
+            elif self.values[official] != value and self.origins[official].name != name:
+                self.findings.append(worth(f"{origin} gives way to {self.origins[official]}"))
 
     def only_one(self, one: str, other: str) -> None:
         if one in self.values and other in self.values:

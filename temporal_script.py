@@ -129,7 +129,3 @@ def _flush(stream: TextIO) -> int:
             log.error("cannot write to standard output: %s", error.strerror)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit("a module of the kit; the scripts are in scripts/ and workers/")
