@@ -30,8 +30,8 @@ PLACEHOLDER = re.compile(r"<[^>]*>|\byour[-_ .]|change[-_]?me|\.\.\.|…|^x{3,}$
 SECRET = re.compile(r"-----BEGIN|eyJ[\w-]{8,}|LS0tLS1CRUdJTi")
 # Names that other tools read, or that Kubernetes sets in every pod beside a service "temporal".
 FOREIGN = re.compile(
-    r"TEMPORAL_(ENV|ENV_FILE|DEBUG|CODEC_\w+|CLI_\w+|UI_\w+|JWT_\w+|AUTH_\w+|CLOUD_API_KEY"
-    r"|CLOUD_ENDPOINT|CLOUD_ALLOW_INSECURE|\w*SERVICE_(HOST|PORT)\w*|\w*PORT(_\d+_\w+)?)"
+    r"TEMPORAL_(ENV|ENV_FILE|DEBUG|(CODEC|CLI|UI|JWT|AUTH)_\w+|\w*SERVICE_(HOST|PORT)\w*"
+    r"|\w*PORT(_\d+_\w+)?|CLOUD_(API_KEY|ENDPOINT|NAMESPACE|ALLOW_INSECURE))"
 )
 # What people call a setting, the most telling word first, and its name.
 GUESSES = (
