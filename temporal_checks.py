@@ -142,11 +142,14 @@ def check_names(
         yield worth(f"no settings, ignored: {', '.join(ignored)}")
 
 
-def check_settings(settings: Settings, env_file: Path | None) -> Iterator[Finding]:
+def check_settings(
+    settings: Settings, values: Mapping[str, str | None], env_file: Path | None
+) -> Iterator[Finding]:
     """Judge each setting alone and beside the others.
 
     Args:
         settings: What to judge.
+        values: Everything that is set, settings or not.
         env_file: The `.env` file, if it holds secrets.
     """
     spoilt = set()
@@ -161,7 +164,7 @@ def check_settings(settings: Settings, env_file: Path | None) -> Iterator[Findin
         yield from _check_address(settings)
     if "TEMPORAL_NAMESPACE" not in spoilt:
         yield from _check_namespace(settings)
-    yield from _check_credentials(settings)
+    yield from _check_credentials(settings, values)
     if settings.api_key and "TEMPORAL_API_KEY" not in spoilt:
         yield from _check_api_key(settings)
     if settings.client_cert or settings.client_key or settings.server_ca:
@@ -235,7 +238,7 @@ def _check_namespace(settings: Settings) -> Iterator[Finding]:
         ("TEMPORAL_TLS_SERVER_NAME", (settings.server_name or "").lower()),
     ):
         name = host.removesuffix(".tmprl.cloud")
-        if name != host and NAMESPACE.fullmatch(name):
+        if name != host and NAMESPACE.fullmatch(name) and not REGIONAL.fullmatch(host):
             stands_for[official] = name
     expected = next(iter(stands_for.values()), "<name>.<account>")
     fault, mend = "", expected
@@ -273,7 +276,7 @@ def _check_namespace(settings: Settings) -> Iterator[Finding]:
         yield wrong(f"{origin} {fault}", f"{origin.name}={mend}")
 
 
-def _check_credentials(settings: Settings) -> Iterator[Finding]:
+def _check_credentials(settings: Settings, values: Mapping[str, str | None]) -> Iterator[Finding]:
     def first_set(*names: str) -> str:
         return next((settings.origin(name).name for name in names if settings.is_set(name)), "")
 
@@ -292,7 +295,7 @@ def _check_credentials(settings: Settings) -> Iterator[Finding]:
         yield wrong(text, f"unset {api_key}, or else {' and '.join(filter(None, (cert, key)))}")
     elif settings.on_cloud and not (api_key or cert or key or header):
         text = "no credential is set: Temporal Cloud takes an API key or a client certificate"
-        if os.environ.get("TEMPORAL_CLOUD_API_KEY"):
+        if values.get("TEMPORAL_CLOUD_API_KEY"):
             text += "; TEMPORAL_CLOUD_API_KEY is read by tcld and Terraform only"
         pair = "TEMPORAL_TLS_CLIENT_CERT_PATH=<file> and TEMPORAL_TLS_CLIENT_KEY_PATH=<file>"
         yield wrong(text, "TEMPORAL_API_KEY=<API key>", f"or {pair}")

@@ -13,14 +13,16 @@ import asyncio
 import io
 import logging
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS
 
 from temporal_checks import (
@@ -303,14 +305,14 @@ def read_settings(
     if cert and not key and b"PRIVATE KEY-----" in cert:
         key = cert  # one PEM file may hold both
     settings = Settings(
-        address=(profile.address or "").strip() or DEFAULTS["TEMPORAL_ADDRESS"],
-        namespace=(profile.namespace or "").strip() or DEFAULTS["TEMPORAL_NAMESPACE"],
-        api_key=(profile.api_key or "").strip() or None,
+        address=profile.address or DEFAULTS["TEMPORAL_ADDRESS"],
+        namespace=profile.namespace or DEFAULTS["TEMPORAL_NAMESPACE"],
+        api_key=profile.api_key,
         tls=not tls.disabled,
         client_cert=cert,
         client_key=key,
         server_ca=read.content("TEMPORAL_TLS_SERVER_CA_CERT_PATH", tls.server_root_ca_cert),
-        server_name=(tls.server_name or "").strip() or None,
+        server_name=tls.server_name,
         headers=profile.grpc_meta,
         task_queue=read.values.get("TEMPORAL_TASK_QUEUE", DEFAULTS["TEMPORAL_TASK_QUEUE"]),
         grace_seconds=read.number("TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS", 0),
@@ -321,12 +323,27 @@ def read_settings(
         build_id=read.values.get("TEMPORAL_WORKER_BUILD_ID"),
         origins=read.origins,
     )
+    named = {**in_file, **environ}
     secrets_in_file = SECRETS & {OFFICIAL_NAME.get(name) for name in in_file}
     return settings, [
         *read.findings,
-        *check_names({**in_file, **environ}, OFFICIAL_NAME, settings),
-        *check_settings(settings, env_file if secrets_in_file else None),
+        *check_names(named, OFFICIAL_NAME, settings),
+        *check_settings(settings, named, env_file if secrets_in_file else None),
     ]
+
+
+Part = TypeVar("Part", ClientConfigProfile, ClientConfigTLS)
+
+
+def _trimmed(part: Part) -> Part:
+    """A part of a profile without white space around its values; a blank one is not set."""
+    trimmed: dict[str, Any] = {}
+    for name, value in vars(part).items():
+        if isinstance(value, (str, bytes)):
+            trimmed[name] = value.strip() or None
+        elif isinstance(value, Path) and not value.name.strip():
+            trimmed[name] = None
+    return replace(part, **trimmed)
 
 
 @dataclass
@@ -343,17 +360,20 @@ class _Reading:
     def env_file(self, path: Path) -> Mapping[str, str | None]:
         try:
             text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError:
+            if "\0" in text:  # UTF-16 without the mark that says so
+                raise UnicodeError
+        except UnicodeError:
             self.wrong(".env is not UTF-8 text", f"save {path} again, as UTF-8")
             return {}
         except OSError as error:
             self.wrong(f".env cannot be read: {error.strerror}", f"chmod 600 {path}")
             return {}
         logging.getLogger("dotenv.main").setLevel(logging.CRITICAL)  # its warnings come from here:
-        for number, line in enumerate(text.splitlines(), 1):
-            name, *rest = line.replace(":", " ").split() or [""]
-            if rest and name.startswith("TEMPORAL_") and "=" not in line:
-                self.wrong(f".env, line {number}, is not NAME=value", f"{shown(name)}=<value>")
+        for binding in parse_stream(io.StringIO(text)):
+            line = binding.original
+            if binding.error and (name := re.search(r"TEMPORAL_\w+", line.string)):
+                remedy = f"{shown(name[0])}=<value>, with both its quotes or none"
+                self.wrong(f".env, line {line.line}, is not NAME=value", remedy)
         return dotenv_values(stream=io.StringIO(text))
 
     def take(self, layer: Mapping[str, str | None], source: str, base: Path) -> None:
@@ -429,6 +449,7 @@ class _Reading:
             text = f"profile {shown(name)!r} of {shown(file or 'the TOML file')}: {reason}"
             self.wrong(text, "mend that, or unset TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE")
             return ClientConfigProfile.load(override_env_vars=env, disable_file=True)
+        profile = _trimmed(replace(profile, tls=profile.tls and _trimmed(profile.tls)))
         tls = profile.tls or ClientConfigTLS()
         for official, value in (
             ("TEMPORAL_ADDRESS", profile.address),
