@@ -17,6 +17,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -202,7 +203,7 @@ def rotate(settings: Settings, fresh: Settings) -> Settings:
 
 async def connect(settings: Settings, **overrides: Any) -> Client:
     """Connect with these settings; see `get_temporal_client`."""
-    from temporalio.client import Client, TLSConfig
+    from temporalio.client import Client, KeepAliveConfig, TLSConfig
 
     arguments: dict[str, Any] = {
         "namespace": settings.namespace,
@@ -215,6 +216,11 @@ async def connect(settings: Settings, **overrides: Any) -> Client:
             client_private_key=settings.client_key,
         ),
         "rpc_metadata": settings.headers,
+        # After a network that drops packets silently is back, the SDK's own limits leave a worker
+        # cut off for up to a minute more; with these it is a second. Servers bear no more than a
+        # keep-alive every 10 s.
+        "connect_timeout": timedelta(seconds=5),
+        "keep_alive_config": KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000),
     }
     if "runtime" not in overrides:
         arguments["runtime"] = sdk_runtime(settings.metrics_address)
