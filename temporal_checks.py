@@ -26,8 +26,13 @@ NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which `ssl` has
 CLOUD_DOMAINS = (".tmprl.cloud", ".api.temporal.io")
 NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.[a-z0-9]{5,}")
 REGIONAL = re.compile(r"[a-z0-9-]+\.((aws|gcp|azure)\.api\.temporal\.io|region\.tmprl\.cloud)")
-PLACEHOLDER = re.compile(r"<[^>]*>|\byour[-_ .]|change[-_]?me|\.\.\.|…|^x{3,}$", re.I)
+HOST_PORT = re.compile(r"(\[[^]\s]+\]|[\w.-]*):(\d*)")
+PLACEHOLDER = re.compile(
+    r"<[^>]*>|\byour[-_ .]|change[-_]?me|\.\.\.|…|^([x*])\1{2,}$|^[$%]\w+|\$?\{+ ?\w+ ?\}", re.I
+)
 SECRET = re.compile(r"-----BEGIN|eyJ[\w-]{8,}|LS0tLS1CRUdJTi")
+SECRET_OR_FILE = ("_KEY", "_DATA", "_PATH", "_FILE", "_AUTHORIZATION")
+QUOTES = "\"'`“”‘’"
 # Names that other tools read, or that Kubernetes sets in every pod beside a service "temporal".
 FOREIGN = re.compile(
     r"TEMPORAL_(ENV|ENV_FILE|DEBUG|(CODEC|CLI|UI|JWT|AUTH)_\w+|\w*SERVICE_(HOST|PORT)\w*"
@@ -90,7 +95,16 @@ def worth(text: str, *remedy: str) -> Finding:
 
 def shown(value: str) -> str:
     """The value as it may be printed: people paste keys into every setting there is."""
-    return "(hidden)" if SECRET.search(value) or len(value) > 250 else value
+    if SECRET.search(value) or any(map(_random, re.findall(r"[^\s/:]{24,}", value))):
+        return "(hidden)"
+    return value if len(value) <= 250 else f"{value[:60]}…"
+
+
+def _random(word: str) -> bool:
+    """Whether a word looks as keys do: words that people make up change case less often."""
+    changes = re.findall(r"(?<=[a-z])[A-Z0-9]|(?<=[0-9])[A-Za-z]", word)
+    capitals = re.findall(r"(?<=[a-z0-9])[A-Z]", word)
+    return len(changes) > len(word) / 4 and len(capitals) > len(word) / 8
 
 
 def host_and_port(address: str) -> tuple[str, str]:
@@ -105,6 +119,9 @@ def near_cloud(host: str) -> str | None:
     """The Temporal Cloud host that this one is a slip away from, if any."""
     import difflib  # who has no such slip does not pay for it
 
+    name, slip, rest = host.partition(".tmprl")
+    if slip and rest != ".cloud":
+        return f"{name}.tmprl.cloud"
     for domain in CLOUD_DOMAINS:
         labels = host.split(".")
         head, tail = labels[: -domain.count(".")], ".".join(labels[-domain.count(".") :])
@@ -121,19 +138,21 @@ def check_names(
     ignored = []
     for name in sorted(values):
         value = (values[name] or "").strip()
-        plain = re.sub(r"\W", "_", name).upper()
+        plain = re.sub(r"\W", "_", name.removeprefix("$env:")).upper()
         if name in known or not value or not re.match(r"TE?MP\w*_|TE[MP]\w{3,7}_", plain):
             continue
-        if plain.startswith("TEMPORAL_GRPC_META_") or FOREIGN.fullmatch(plain):
+        at_cloud = any(domain in value for domain in CLOUD_DOMAINS) and "saas-api" not in value
+        if plain.startswith("TEMPORAL_GRPC_META_") or (FOREIGN.fullmatch(plain) and not at_cloud):
             continue
         import difflib
 
-        close = difflib.get_close_matches(plain, known, 1, 0.87)
+        close = difflib.get_close_matches(plain, known, 3, 0.87)
+        close.sort(key=lambda other: other[-4:] != plain[-4:])  # not _DATA for a _PATH
         guesses = [setting for words, setting in GUESSES if re.search(words, plain)]
         if close or (guesses and plain.startswith("TEMPORAL_")):
             meant = close[0] if close else guesses[0]
             unmet = not settings.is_set(known[meant])
-            serious = unmet and (close or any(domain in value for domain in CLOUD_DOMAINS))
+            serious = unmet and (close or at_cloud)
             text = f"{name} is no setting and is ignored: did you mean {meant}?"
             yield (wrong if serious else worth)(text, f"{meant}=<the value of {name}>")
         elif plain.startswith("TEMPORAL_"):
@@ -155,13 +174,25 @@ def check_settings(
     spoilt = set()
     for official, origin in settings.origins.items():
         value = settings.api_key or "" if official == "TEMPORAL_API_KEY" else origin.shown
-        quoted = re.fullmatch("([\"']).*\\1", value, re.S)
-        if quoted or PLACEHOLDER.search(value):
-            fault = "has quotes around it, a shell's" if quoted else "is still the example's"
-            yield wrong(f"{origin} {fault}", f"{origin.name}=<your value>")
+        fault, mend = "", "<your value>"
+        if value[:1] in QUOTES or value[-1:] in QUOTES:
+            fault = "has quotes around it, a shell's"
+            mend = value.strip(QUOTES) if value == origin.shown else mend
+        elif PLACEHOLDER.search(value):
+            fault = "is still the example's"
+        elif value == "(hidden)" and not (
+            official.endswith(SECRET_OR_FILE) or "_META_" in official
+        ):
+            fault = "looks like a key or a PEM, which goes elsewhere"
+        elif not value.isprintable() and official != "TEMPORAL_API_KEY":
+            fault = "has invisible characters in it"
+            mend = "".join(filter(str.isprintable, value))
+        if fault:
+            yield wrong(f"{origin} {fault}", f"{origin.name}={mend}")
             spoilt.add(official)
-    if "TEMPORAL_ADDRESS" not in spoilt:
+    if not spoilt & {"TEMPORAL_ADDRESS", "TEMPORAL_TLS_SERVER_NAME"}:
         yield from _check_address(settings)
+        yield from _check_server_name(settings)
     if "TEMPORAL_NAMESPACE" not in spoilt:
         yield from _check_namespace(settings)
     yield from _check_credentials(settings, values)
@@ -173,37 +204,56 @@ def check_settings(
     yield from _check_permissions(settings, env_file)
 
 
+def within(value: str) -> tuple[str, str]:
+    """Host and port in a URL, in quotes, or in more than one of them."""
+    parts = re.findall(r"\[[^]]*\]|[\w.-]+", re.sub(r"^\w*:?/+|^.*@", "", value), re.A)
+    host, port, *_ = [*parts, "", ""]
+    return host.lower(), port if port.isdecimal() and 0 < int(port) < 65536 else "7233"
+
+
+def namespace_endpoint(settings: Settings) -> str:
+    """The address of the namespace on Temporal Cloud, as far as it can be told."""
+    namespace = settings.namespace.lower()
+    known = NAMESPACE.fullmatch(namespace)
+    return f"{namespace if known else '<name>.<account>'}.tmprl.cloud:7233"
+
+
 def _check_address(settings: Settings) -> Iterator[Finding]:
     address, origin = settings.address, settings.origin("TEMPORAL_ADDRESS")
-    host, port = host_and_port(address)
-    namespace = settings.namespace.lower() if "." in settings.namespace else "<name>.<account>"
-    endpoint, fault, mend = f"{namespace}.tmprl.cloud:7233", "", ""
+    endpoint = namespace_endpoint(settings)
     if not settings.is_set("TEMPORAL_ADDRESS"):
         yield from _check_no_address(settings, endpoint)
         return
+    host, port = within(address)
+    fault, mend = "", f"{host}:{port}"
+    name = host.removesuffix(".tmprl.cloud")
+    shape = HOST_PORT.fullmatch(address)
     if "cloud.temporal.io" in address:
         in_url = re.search(r"/namespaces/([\w.-]+)", address)
         fault = "is the Web UI, not a namespace endpoint"
-        mend = f"{in_url.group(1)}.tmprl.cloud:7233" if in_url else endpoint
-    elif "/" in address:
-        bare = address.rpartition("://")[2].partition("/")[0]
-        fault = "is a URL: an address is host:port"
-        mend = bare if host_and_port(bare)[1] else f"{bare}:7233"
-    elif re.search(r"[\s,;@\"']", address):
-        fault, mend = "is not one host:port", re.split(r"[\s,;@\"']+", address.strip("\"' "))[0]
+        mend = f"{in_url[1]}.tmprl.cloud:7233" if in_url else endpoint
     elif host == "saas-api.tmprl.cloud":
         fault, mend = "is Temporal Cloud's control plane: workers can't use it", endpoint
     elif f".{host}".endswith(".tmprl.cloud") and host.count(".") < 3:
         fault, mend = "lacks the account, as in <name>.<account>.tmprl.cloud", endpoint
+    elif name != host and not NAMESPACE.fullmatch(name) and not REGIONAL.fullmatch(host):
+        fault, mend = "is no endpoint, as <name>.<account>.tmprl.cloud is", endpoint
     elif host.endswith("temporal.io") and not REGIONAL.fullmatch(host):
         fault, mend = "is no endpoint, as <region>.<aws or gcp>.api.temporal.io is", endpoint
-    elif not host or not port:
-        fault = f"has no {'port' if host else 'host'}"
-        mend = f"{host or 'localhost'}:{port or 7233}"
-    elif not port.isdecimal() or not 0 < int(port) < 65536:
-        fault, mend = "has a port that is no number from 1 to 65535", f"{host}:7233"
-    elif ":" in host and not address.startswith("["):
-        fault, mend = "is IPv6 without brackets", f"[{host}]:{port}"
+    elif NAMESPACE.fullmatch(host) and host == settings.namespace.lower():
+        fault, mend = "is a namespace and lacks its domain", endpoint
+    elif "/" in address:
+        fault = "is a URL: an address is host:port"
+    elif re.fullmatch(r"[0-9a-f]*:[0-9a-f:.]*:\d+", address):
+        fault, mend = "is IPv6 without brackets", "[{}]:{}".format(*address.rsplit(":", 1))
+    elif ":" not in address.rpartition("]")[2] or address.endswith(":"):
+        fault = "has no port"
+    elif shape and not shape[1]:
+        fault, mend = "has no host", endpoint if "<" not in endpoint else f"localhost:{port}"
+    elif re.fullmatch(r"[^:\s]+:\d+", address) and not 0 < int(address.rpartition(":")[2]) < 65536:
+        fault = "has a port that is no number from 1 to 65535"
+    elif not shape:
+        fault = "is not one host:port"
     if fault:
         yield wrong(f"{origin} {fault}", f"{origin.name}={mend}")
     elif settings.on_cloud and host.endswith(CLOUD_DOMAINS) and port != "7233":
@@ -211,6 +261,12 @@ def _check_address(settings: Settings) -> Iterator[Finding]:
         yield worth(text, f"{origin.name}={host}:7233")
     elif typo := near_cloud(host):
         yield worth(f"{origin}: did you mean {typo}?", f"{origin.name}={typo}:{port}")
+
+
+def _check_server_name(settings: Settings) -> Iterator[Finding]:
+    name, origin = settings.server_name, settings.origin("TEMPORAL_TLS_SERVER_NAME")
+    if name and not re.fullmatch(r"[\w.-]+|[0-9a-fA-F:]+", name):
+        yield wrong(f"{origin} is not a host name alone", f"{origin.name}={within(name)[0]}")
 
 
 def _check_no_address(settings: Settings, endpoint: str) -> Iterator[Finding]:
@@ -246,7 +302,8 @@ def _check_namespace(settings: Settings) -> Iterator[Finding]:
         fault, mend = "has white space in it", "".join(namespace.split())
     elif re.search(r"\.tmprl\.cloud|/", namespace):
         fault = "is an address, not a namespace"
-        mend = re.sub(r"^.*/|\.tmprl\.cloud.*$", "", namespace.lower())
+        inside = re.search(r"namespaces/([\w.-]+)|([\w-]+\.\w+)\.tmprl\.cloud", namespace.lower())
+        mend = (inside[1] or inside[2]) if inside else expected
     elif not settings.on_cloud:
         return
     elif not settings.is_set("TEMPORAL_NAMESPACE"):
@@ -284,16 +341,20 @@ def _check_credentials(settings: Settings, values: Mapping[str, str | None]) -> 
     cert = first_set("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")
     key = first_set("TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_CLIENT_KEY_DATA")
     ca = first_set("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_SERVER_CA_CERT_DATA")
-    header = any(name.lower() == "authorization" for name in settings.headers)
+    header = next((v for k, v in settings.headers.items() if k.lower() == "authorization"), None)
     cloudish = settings.on_cloud or bool(NAMESPACE.fullmatch(settings.namespace.lower()))
     if api_key and header:
         text = f"{api_key} and TEMPORAL_GRPC_META_AUTHORIZATION are both set: only one is sent"
         yield wrong(text, "unset TEMPORAL_GRPC_META_AUTHORIZATION")
+    if header and cloudish and not re.match(r"Bearer \S", header):
+        text = "TEMPORAL_GRPC_META_AUTHORIZATION is not 'Bearer <API key>'"
+        yield wrong(text, "TEMPORAL_API_KEY=<API key>, in its place: the SDK adds the rest")
+    api_key = api_key or ("TEMPORAL_GRPC_META_AUTHORIZATION" if header else "")
     if api_key and (cert or key) and cloudish:
         both = f"{api_key} and {cert or key}"
         text = f"{both} are both set: a connection takes an API key or a client certificate"
         yield wrong(text, f"unset {api_key}, or else {' and '.join(filter(None, (cert, key)))}")
-    elif settings.on_cloud and not (api_key or cert or key or header):
+    elif settings.on_cloud and not (api_key or cert or key):
         text = "no credential is set: Temporal Cloud takes an API key or a client certificate"
         if values.get("TEMPORAL_CLOUD_API_KEY"):
             text += "; TEMPORAL_CLOUD_API_KEY is read by tcld and Terraform only"
@@ -327,13 +388,17 @@ def _check_api_key(settings: Settings) -> Iterator[Finding]:
         yield wrong(f"{said} begins with 'Bearer', which the SDK adds itself", mend)
     elif "-----BEGIN" in key:
         yield wrong(f"{said} is a PEM, not an API key", "TEMPORAL_TLS_CLIENT_KEY_DATA=<the PEM>")
+    elif found := re.match(r"[{\[]|(export )?\w*(KEY|TOKEN)\w*[=:]|authorization:", key, re.I):
+        yield wrong(f"{said} begins with {shown(found[0])!r}: it is more than the API key", mend)
     elif re.search(r"\s", key):
         yield wrong(f"{said} has white space or line breaks in it", mend)
     elif not re.fullmatch(r"[!-~]+", key):
         yield wrong(f"{said} has characters that no API key has", mend)
-    elif re.match(r"[~.]{0,2}/", key):
+    elif re.match(r"[~.]{0,2}/|[\w./-]+\.(key|txt|pem|jwt|json)$", key):
         yield wrong(f"{said} is a path, not an API key", "TEMPORAL_API_KEY_FILE=<that path>")
     elif claims := _claims(key):
+        if len(key.rpartition(".")[2]) * 3 // 4 % 16:  # signatures are of 32, 64, 256 bytes
+            yield worth(f"{said} looks cut off: a token's signature is longer", mend)
         expires, account = claims.get("exp"), claims.get("account_id")
         if isinstance(expires, (int, float)):
             yield from _check_end(f"the API key in {said}", expires, f"{origin.name}=<a new one>")
@@ -395,6 +460,13 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
         mend = f"{origin.name}=<a certificate valid today>, with its key"
         try:
             found = inspect_certificate(sound["CLIENT_CERT"], sound["CLIENT_KEY"])
+            trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            trust.load_verify_locations(cadata=sound["CLIENT_CERT"].decode("ascii", "replace"))
+            if found["subject"] == found["issuer"] and trust.get_ca_certs():
+                text = (
+                    f"{what} is a CA's own: the namespace gets the CA, clients what it has signed"
+                )
+                yield worth(text, f"{origin.name}=<a client's certificate>, with its key")
             if ssl.cert_time_to_seconds(found["notBefore"]) > time.time():
                 now = time.strftime("%b %d %H:%M %Y UTC", time.gmtime())
                 text = f"{what} is not valid before {found['notBefore']}; the clock says {now}"
@@ -403,9 +475,12 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
         except ssl.SSLCertVerificationError as error:
             yield worth(f"{what}: servers may reject it: {error.verify_message}", mend)
         except ssl.SSLError as error:
-            fault = f"or its key in {key_origin.name} is damaged"
+            why = (error.reason or "unreadable").replace("_", " ").lower()
+            fault = f"or its key in {key_origin.name} is damaged or not fit for use: {why}"
             if error.reason == "KEY_VALUES_MISMATCH":
                 fault = f"and the key in {key_origin.name} do not belong together"
+                if sound["CLIENT_CERT"].count(b"-----BEGIN CERT") > 1:
+                    fault += "; the client's own certificate comes first in its file"
             mend = f"{origin.name} and {key_origin.name}: both files of one issue"
             yield wrong(f"{what} {fault}", mend)
     if "SERVER_CA_CERT" in sound:
@@ -429,13 +504,15 @@ def _not_pem(text: str, block: str) -> str:
         return "has lost its line breaks"
     if kinds and "-----END" not in text:
         return "is cut off: it has no line -----END"
-    if any(kind.endswith(block) for kind in kinds):
+    if {block, f"RSA {block}", f"EC {block}"} & set(kinds):
         return ""
     if kinds:
-        swapped = kinds[0] == "CERTIFICATE" or kinds[0].endswith("PRIVATE KEY")
+        swapped = kinds[0] in ("CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
         return f"holds a {kinds[0]}, no {block}{': swapped?' if swapped else ''}"
     if text.startswith("LS0tLS1CRUdJTi"):
         return "is the base64 of a PEM: decode it first"
+    if "\0" in text[3:8:2] and "-\0-" in text:
+        return "is UTF-16 text, as PowerShell writes it: save it as UTF-8"
     if "\ufffd" in text or "\0" in text:
         return "is binary (DER or PKCS#12), no PEM: convert it with openssl"
     if "/" in text and os.path.exists(text):
@@ -488,8 +565,8 @@ def _check_process(settings: Settings) -> Iterator[Finding]:
         if settings.is_set(here) and not settings.is_set(there):
             yield wrong(f"{here} is set without {there}: they go together", f"{there}=<value>")
     if settings.metrics_address:
-        host, port = host_and_port(settings.metrics_address)
-        if not host or not port.isdecimal() or int(port) > 65535:
+        shape = HOST_PORT.fullmatch(settings.metrics_address)
+        if not shape or not shape[1] or not shape[2] or int(shape[2]) > 65535:
             origin = settings.origin("TEMPORAL_METRICS_ADDRESS")
             yield wrong(f"{origin} is not host:port", f"{origin.name}=127.0.0.1:9464")
 

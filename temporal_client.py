@@ -22,8 +22,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
 from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS
 
 from temporal_checks import (
@@ -374,6 +372,9 @@ class _Reading:
         except OSError as error:
             self.wrong(f".env cannot be read: {error.strerror}", f"chmod 600 {path}")
             return {}
+        from dotenv import dotenv_values  # who has no .env does not pay for it
+        from dotenv.parser import parse_stream
+
         logging.getLogger("dotenv.main").setLevel(logging.CRITICAL)  # its warnings come from here:
         for binding in parse_stream(io.StringIO(text)):
             line = binding.original
@@ -422,7 +423,10 @@ class _Reading:
         if not isinstance(source, Path):
             return source.encode() if isinstance(source, str) else source
         if SECRET.search(str(source)):
-            return str(source).encode()  # a PEM where its path belongs: judged like a file's
+            text = f"{self.origins[official]} is no path, but what belongs into the file"
+            mend = official.replace("_PATH", "_DATA").replace("_FILE", "")
+            self.wrong(text, f"{mend}=<that text>, and unset {official}")
+            return None
         try:
             if data := source.read_bytes().strip():
                 return data
@@ -433,6 +437,15 @@ class _Reading:
             fault = f"cannot be read: {error.strerror}"
         self.wrong(f"{self.origins[official]}: the file {fault}", f"{official}=<path of the file>")
         return None
+
+    def unknown_field(self, file: str | None, env: Mapping[str, str]) -> None:
+        """A misspelt name in the TOML file, which the loader passes over in silence."""
+        try:
+            ClientConfigProfile.load(override_env_vars=env, config_file_strict=True)
+        except RuntimeError as error:
+            if field := re.search(r"unknown field `\w+`.*", str(error)):
+                text = f"{file or 'the TOML file'}: {field[0]}"
+                self.findings.append(worth(text, "mend the name there: as it is, it is ignored"))
 
     def profile(self) -> ClientConfigProfile:
         """Have Temporal's own loader read the values and its TOML file; note what that adds."""
@@ -446,12 +459,13 @@ class _Reading:
         env.pop("TEMPORAL_TLS_DISABLE_HOST_VERIFICATION", None)
         file, name = env.get("TEMPORAL_CONFIG_FILE"), env.get("TEMPORAL_PROFILE", "default")
         try:
-            if file and not Path(file).exists():  # the loader would go on without it
+            if file and not os.path.exists(file):  # the loader would go on without it
                 raise RuntimeError("it does not exist")
             profile = ClientConfigProfile.load(override_env_vars=env)
+            self.unknown_field(file, env)
         except RuntimeError as error:
             # The first line alone: what follows quotes the file, and so may quote a key.
-            reason = str(error).splitlines()[0].rpartition(": ")[2]
+            reason = str(error).splitlines()[0].rpartition(": ")[2].replace(name, shown(name))
             text = f"profile {shown(name)!r} of {shown(file or 'the TOML file')}: {reason}"
             self.wrong(text, "mend that, or unset TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE")
             return ClientConfigProfile.load(override_env_vars=env, disable_file=True)

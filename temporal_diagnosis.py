@@ -8,7 +8,8 @@ standard library's sockets tell the causes apart.
 from __future__ import annotations
 
 import asyncio
-import select
+import os
+import re
 import socket
 import ssl
 import time
@@ -29,12 +30,14 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from temporal_checks import (
+    NAMESPACE,
     NO_CHECK_TIME,
     Finding,
     good,
     host_and_port,
     inspect_certificate,
     load_pair,
+    namespace_endpoint,
     near_cloud,
     pem_origin,
     shown,
@@ -47,6 +50,7 @@ TLS_SECONDS = 2.0
 CALL_TIMEOUT = timedelta(seconds=2)
 LOOK_TIMEOUT = timedelta(seconds=0.7)
 STALE_SECONDS = 60  # an idle worker polls at least once a minute
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 CA_SETTING = "TEMPORAL_TLS_SERVER_CA_CERT_PATH"
 # An HTTP/2 client's first words: preface and empty SETTINGS. A gRPC server's are SETTINGS too.
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
@@ -67,15 +71,18 @@ class Climb:
         """Host and port, to begin a sentence with."""
         return f"{self.host}, port {self.port},"
 
-    def address(self, value: str) -> str:
-        """The line that sets the address."""
-        return f"{self.settings.origin('TEMPORAL_ADDRESS').name}={value}"
+    def address(self, value: str = "") -> str:
+        """The line that sets the address, to that of the namespace where it is Cloud's."""
+        if not value and NAMESPACE.fullmatch(self.settings.namespace):
+            value = namespace_endpoint(self.settings)
+        value = value if value != self.settings.address else ""
+        return f"{self.settings.origin('TEMPORAL_ADDRESS').name}={value or '<host:port>'}"
 
 
 async def walk(settings: Settings) -> AsyncIterator[Finding]:
     """Climb from rung to rung and stop where it breaks; the rungs above come as `–`.
 
-    Takes the sum of the rungs' limits at the most, 13 s, on a server that stays silent too.
+    Takes the sum of the rungs' limits at the most, 13.5 s, on a server that stays silent too.
     """
     host, port = host_and_port(settings.address)
     climb = Climb(settings, host, int(port))
@@ -118,16 +125,14 @@ async def _resolve(climb: Climb) -> Finding:
         )
         return good(f"{host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}")
     except UnicodeError:
-        return wrong(f"{host} is no host name", climb.address("<host:port>"))
+        return wrong(f"{host} is no host name", climb.address())
     except OSError as error:
         text = f"the name {host} is unknown: misspelt, or known to a private DNS only"
         if error.errno == socket.EAI_AGAIN:
             text = f"the name {host} cannot be looked up: no DNS server answers this machine"
     typo = near_cloud(host)
-    if typo or climb.settings.on_cloud:
-        endpoint = f"{typo or '<name>.<account>.tmprl.cloud'}:{climb.port}"
-        return wrong(text, climb.address(endpoint), "or see to this machine's network and DNS")
-    return wrong(text, climb.address("<host:port>"), "or see to this machine's network and DNS")
+    mend = climb.address(f"{typo}:{climb.port}" if typo else "")
+    return wrong(text, mend, "or see to this machine's network and DNS")
 
 
 def _no_answer(climb: Climb, seconds: float) -> Finding:
@@ -137,7 +142,7 @@ def _no_answer(climb: Climb, seconds: float) -> Finding:
 
 def _silent(climb: Climb) -> Finding:
     text = f"{climb.where} takes the connection and stays silent"
-    another = climb.address("<host:port>")
+    another = climb.address()
     return wrong(text, "look at the server, and at proxies in between", f"or {another}")
 
 
@@ -146,13 +151,16 @@ async def _reach(climb: Climb) -> Finding:
         _, writer = await asyncio.open_connection(climb.host, climb.port)
     except OSError as error:
         if isinstance(error, ConnectionRefusedError) or "refused" in str(error):
-            remedy = climb.address("<host:port>")
-            if climb.host in ("localhost", "127.0.0.1", "::1"):
-                remedy = "python scripts/run_local.py --serve   # or whichever server it should be"
-            elif climb.settings.on_cloud:
+            text = f"nothing listens on {climb.host}, port {climb.port}"
+            remedy = climb.address()
+            if "<" in remedy and climb.port != 7233:
                 remedy = climb.address(f"{climb.host}:7233")
-            return wrong(f"nothing listens on {climb.host}, port {climb.port}", remedy)
-        text = f"no way to {climb.host}, port {climb.port}: {error.strerror or error}"
+            if NAMESPACE.fullmatch(climb.settings.namespace) or climb.host not in LOCAL_HOSTS:
+                return wrong(text, remedy)
+            start = "python scripts/run_local.py --serve   # or whichever server it should be"
+            return wrong(text, start, f"or {remedy}")
+        why = os.strerror(error.errno) if error.errno else error
+        text = f"no way to {climb.host}, port {climb.port}: {why}"
         return wrong(text, "see to this machine's network, routes and VPN")
     climb.ip = writer.get_extra_info("peername")[0]
     writer.close()
@@ -160,12 +168,14 @@ async def _reach(climb: Climb) -> Finding:
 
 
 async def _secure(climb: Climb) -> Finding:
+    began = time.monotonic()
     finding = await asyncio.to_thread(_hello_tls if climb.settings.tls else _hello_plain, climb)
     if finding.mark == "✗":
         # The SDK has a TLS and a trust store of its own, and the last word: what it connects to
         # is right, whatever the standard library thinks of it.
         try:
-            climb.client = await connect(climb.settings)
+            left = TLS_SECONDS + 0.7 - (time.monotonic() - began)
+            climb.client = await asyncio.wait_for(connect(climb.settings), left)
         except Exception:
             return finding
         return good("the SDK is content")
@@ -187,17 +197,18 @@ def _hello_plain(climb: Climb) -> Finding:
         answer = b""
     if answer[3:4] == b"\4":
         return good("off, plain text")
-    if answer.startswith(b"HTTP/"):
+    if answer.startswith((b"HTTP/", b"<")):
         return _web_server(climb)
     try:
-        with _socket(climb) as plain, _context(climb, verify=False).wrap_socket(plain):
-            speaks_tls = True
+        with _socket(climb) as plain, _context(climb, verify=False).wrap_socket(plain) as secure:
+            speaks_tls = secure.version() is not None
     except OSError:
         speaks_tls = answer.startswith(b"\x15\3")  # a TLS alert
     if speaks_tls:
         text = f"{climb.where} speaks TLS, and these settings do not"
         return wrong(text, "TEMPORAL_TLS=true", "and the credential, if the server wants one")
-    text = f"{climb.where} closes the connection without a word: no Temporal server, or a proxy"
+    says = "answers, but not as gRPC does" if answer else "closes the connection without a word"
+    text = f"{climb.where} {says}: no Temporal server, or a proxy"
     return wrong(text, climb.address("<host:port of a Temporal server>"))
 
 
@@ -214,12 +225,16 @@ def _hello_tls(climb: Climb) -> Finding:
             _socket(climb) as plain,
             _context(climb).wrap_socket(plain, server_hostname=name) as secure,
         ):
-            shaken = True
+            shaken = secure.version() is not None
             # In TLS 1.3 the server judges the client's certificate after the handshake. Most
             # servers speak first, and one that rejects is heard best before it is spoken to.
-            if not select.select([secure], [], [], 0.3)[0] and not secure.pending():
+            try:
+                secure.settimeout(0.3)
+                answer = secure.recv(64)
+            except TimeoutError:
+                secure.settimeout(TLS_SECONDS)
                 secure.sendall(HELLO)
-            answer = secure.recv(64)
+                answer = secure.recv(64)
             if answer[3:4] == b"\4":
                 end = (secure.getpeercert() or {}).get("notAfter")
                 return good(f"{secure.version()}, the server's certificate is valid until {end}")
@@ -288,7 +303,9 @@ def _untrusted(climb: Climb, verify_code: int) -> Finding:
         )
         meant = f"{settings.namespace}.tmprl.cloud"
         if not {meant, f"*.{meant.partition('.')[2]}", "*.tmprl.cloud"} & set(names):
-            meant = names[0] if names else "<a name in the server's certificate>"
+            plain = sorted(names, key=lambda other: other.startswith("*"))
+            meant = plain[0] if plain else "<a name in the server's certificate>"
+            meant = meant.replace("*", "<region>" if ".api." in meant else "<name>")
         return wrong(text, f"TEMPORAL_TLS_SERVER_NAME={meant}")
     if verify_code == 10:  # expired
         text = f"the server's certificate, or its CA's, has expired: {certificate.get('notAfter')}"
@@ -323,10 +340,14 @@ def _broken_off(climb: Climb, reason: str, shaken: bool) -> Finding:
         if not credential:
             mend = "TEMPORAL_TLS=false, and unset the other TLS settings"
         text = f"{climb.where} speaks no TLS, and these settings do"
-        return wrong(text, mend, f"or {climb.address('<host:port of a server that does>')}")
+        return wrong(text, mend, f"or {climb.address()}")
     if "UNRECOGNIZED_NAME" in reason:
         text = f"the server has no name {settings.server_name or climb.host}"
         return wrong(text, "TEMPORAL_TLS_SERVER_NAME=<name>.<account>.tmprl.cloud")
+    if "PROTOCOL" in reason and not shaken:
+        what = "HTTP/2" if "APPLICATION" in reason else "TLS 1.2 or 1.3"
+        text = f"{climb.where} speaks TLS, but not {what}, which gRPC needs"
+        return wrong(text, "look at the server, and at proxies in between", f"or {climb.address()}")
     about_client = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR", "HANDSHAKE_FAIL")
     if not shaken and not any(word in reason for word in about_client):
         text = f"{climb.where} breaks off the TLS handshake and gives no reason"
@@ -337,6 +358,8 @@ def _broken_off(climb: Climb, reason: str, shaken: bool) -> Finding:
     if not settings.client_cert or not settings.client_key:
         text = "the server wants a client certificate (mTLS) and got none"
         key = "TEMPORAL_TLS_CLIENT_KEY_PATH=<its key's PEM file>"
+        if settings.api_key:
+            key += f", and unset {settings.origin('TEMPORAL_API_KEY').name}"
         return wrong(text, "TEMPORAL_TLS_CLIENT_CERT_PATH=<PEM file>", key)
     words = {
         "UNKNOWN_CA": ": its CA is unknown there",
@@ -369,6 +392,11 @@ async def _authenticate(climb: Climb) -> Finding:
 def _refused(climb: Climb, text: str) -> Finding:
     """What the SDK's words mean, where sockets found no fault."""
     settings = climb.settings
+    if status := re.search(r"HTTP status code (\d+)", text):
+        text = (
+            f"{climb.where} answers HTTP status {status[1]}: a proxy with no Temporal server behind"
+        )
+        return wrong(text, "see that the server runs and the proxy passes gRPC on", climb.address())
     if "unauthenticated" in text.lower():
         origin = settings.origin("TEMPORAL_API_KEY")
         if settings.api_key:
@@ -391,7 +419,7 @@ def _refused(climb: Climb, text: str) -> Finding:
         detail = text.partition("InvalidCertificate(")[2].partition(")")[0]
         text = f"the SDK does not trust the server's certificate: {detail}"
         return wrong(text, f"{CA_SETTING}=<PEM file of the server's CA>")
-    if "Unimplemented" in text:
+    if "unimplemented" in text.lower():
         text = f"{climb.where} speaks gRPC, but is no Temporal server"
         return wrong(text, climb.address("<host:port of a Temporal server>"))
     return wrong(shown(text.partition("\n")[0]), "python scripts/start_ping.py --verbose")
@@ -428,6 +456,8 @@ async def _find_namespace(climb: Climb) -> Finding:
             return _refused(climb, "unauthenticated")
         if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
             return _silent(climb)
+        if error.status == RPCStatusCode.UNIMPLEMENTED or "HTTP status" in error.message:
+            return _refused(climb, f"unimplemented: {error.message}")
         text = f"{error.status.name}: {shown(error.message)}"
         return wrong(text, "try again: the server may be starting, or busy")
     return good(f"{namespace} is there")
@@ -507,7 +537,7 @@ async def _polled(client: Client, namespace: str, queue: str) -> list[tuple[str,
 RUNGS: tuple[tuple[str, float, Callable[[Climb], Awaitable[Finding]]], ...] = (
     ("name resolution", 2.0, _resolve),
     ("TCP", 2.5, _reach),
-    ("TLS", 3.0, _secure),
+    ("TLS", 3.5, _secure),
     ("authentication", 2.0, _authenticate),
     ("namespace", 2.3, _find_namespace),
     ("workers", 1.2, _look_for_workers),
