@@ -116,7 +116,7 @@ def leave(code: int) -> NoReturn:
     # The interpreter's own shutdown now and then dies of a signal after the work is done: threads
     # of the SDK's runtime meet objects that are gone (temporalio/sdk-python issue 300). So leave
     # without it, with the output flushed, which is all that is left to do.
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none: closed by who started this
         code = _flush(stream) or code
     os._exit(code)
 

@@ -845,6 +845,21 @@ def test_tls_without_a_credential_for_an_own_server(
     assert settings.server_ca == expected
 
 
+def test_headers_come_from_every_source_together(read: Reader) -> None:
+    settings = read(
+        {f"{HEADER}X_TEAM": "größer", f"{HEADER}ONE": "environment"},
+        env=f"{HEADER}ONE=file\n{HEADER}TWO=file\n",
+        toml="[profile.default.grpc_meta]\ntwo = 'toml'\nthree = 'toml'\n",
+    )
+    assert settings.headers == {
+        "x-team": "größer",
+        "one": "environment",
+        "two": "file",
+        "three": "toml",
+    }
+    assert read.findings == []
+
+
 # --- numbers and switches -------------------------------------------------------------------------
 
 NUMBERS: dict[str, tuple[int, Callable[[Settings], int]]] = {
