@@ -52,6 +52,8 @@ def run(
     )
     if not args.verbose:
         logging.getLogger("temporalio").setLevel(logging.WARNING)
+        for own in ("workflow", "activity"):  # what your own code logs
+            logging.getLogger(f"temporalio.{own}").setLevel(logging.INFO)
     asyncio.run(_run(main, args))
     raise AssertionError("unreachable: _run leaves the process")
 
