@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +209,7 @@ def within(value: str) -> tuple[str, str]:
     """Host and port in a URL, in quotes, or in more than one of them."""
     parts = re.findall(r"\[[^]]*\]|[\w.-]+", re.sub(r"^\w*:?/+|^.*@", "", value), re.A)
     host, port, *_ = [*parts, "", ""]
-    return host.lower(), port if port.isdecimal() and 0 < int(port) < 65536 else "7233"
+    return host.lower().rstrip("."), port if port.isdecimal() and 0 < int(port) < 65536 else "7233"
 
 
 def namespace_endpoint(settings: Settings) -> str:
@@ -520,6 +521,7 @@ def _not_pem(text: str, block: str) -> str:
     return "is no PEM: it has no line -----BEGIN"
 
 
+@lru_cache(maxsize=2)  # a worker asks every few seconds
 def inspect_certificate(cert: bytes, key: bytes) -> dict[str, Any]:
     """Subject, issuer and dates of a certificate, as `ssl.SSLSocket.getpeercert` gives them.
 

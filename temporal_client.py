@@ -253,13 +253,13 @@ def sdk_runtime(metrics_address: str | None) -> Runtime:
             raise SettingsError([wrong(text, "TEMPORAL_METRICS_ADDRESS=<a free port>")]) from error
         metrics = runtime.PrometheusConfig(f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}")
     log = logging.getLogger("temporalio.core")
-    core_level = "DEBUG" if log.isEnabledFor(logging.DEBUG) else "ERROR"
+    log_filter = runtime.TelemetryFilter(core_level="DEBUG", other_level="ERROR").formatted()
+    if not log.isEnabledFor(logging.DEBUG):
+        # Each poller of a worker would tell every few seconds that the server is away.
+        log_filter = "ERROR,temporalio_client::retry=off"
     return runtime.Runtime(
         telemetry=runtime.TelemetryConfig(
-            logging=runtime.LoggingConfig(
-                runtime.TelemetryFilter(core_level=core_level, other_level="ERROR"),
-                forwarding=runtime.LogForwardingConfig(log),
-            ),
+            logging=runtime.LoggingConfig(log_filter, forwarding=runtime.LogForwardingConfig(log)),
             metrics=metrics,
         )
     )
@@ -444,7 +444,7 @@ class _Reading:
             ClientConfigProfile.load(override_env_vars=env, config_file_strict=True)
         except RuntimeError as error:
             if field := re.search(r"unknown field `\w+`.*", str(error)):
-                text = f"{file or 'the TOML file'}: {field[0]}"
+                text = f"{file or 'the TOML file'}: {shown(field[0])}"
                 self.findings.append(worth(text, "mend the name there: as it is, it is ignored"))
 
     def profile(self) -> ClientConfigProfile:

@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -46,6 +47,7 @@ from temporal_checks import (
 )
 from temporal_client import Settings, connect
 
+DNS_SECONDS = 2.0
 TLS_SECONDS = 2.0
 CALL_TIMEOUT = timedelta(seconds=2)
 LOOK_TIMEOUT = timedelta(seconds=0.7)
@@ -82,7 +84,7 @@ class Climb:
 async def walk(settings: Settings) -> AsyncIterator[Finding]:
     """Climb from rung to rung and stop where it breaks; the rungs above come as `–`.
 
-    Takes the sum of the rungs' limits at the most, 13.5 s, on a server that stays silent too.
+    Takes the sum of the rungs' limits at the most, 13.8 s, on a server that stays silent too.
     """
     host, port = host_and_port(settings.address)
     climb = Climb(settings, host, int(port))
@@ -101,9 +103,10 @@ async def walk(settings: Settings) -> AsyncIterator[Finding]:
 
 async def explain(error: BaseException, settings: Settings) -> Finding:
     """What an error of the SDK means: the lowest broken rung, or else the error's own words."""
-    async for finding in walk(settings):
-        if finding.mark == "✗":
-            return finding
+    with suppress(Exception):  # a failed search must not hide what it was to explain
+        async for finding in walk(settings):
+            if finding.mark == "✗":
+                return finding
     return wrong(f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}")
 
 
@@ -120,15 +123,14 @@ async def describe_namespace(client: Client) -> None:
 async def _resolve(climb: Climb) -> Finding:
     host = climb.host
     try:
-        found = await asyncio.to_thread(
-            socket.getaddrinfo, host, climb.port, type=socket.SOCK_STREAM
-        )
+        asking = asyncio.to_thread(socket.getaddrinfo, host, climb.port, type=socket.SOCK_STREAM)
+        found = await asyncio.wait_for(asking, DNS_SECONDS)
         return good(f"{host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}")
     except UnicodeError:
         return wrong(f"{host} is no host name", climb.address())
-    except OSError as error:
+    except (OSError, asyncio.TimeoutError) as error:
         text = f"the name {host} is unknown: misspelt, or known to a private DNS only"
-        if error.errno == socket.EAI_AGAIN:
+        if getattr(error, "errno", None) in (socket.EAI_AGAIN, None):
             text = f"the name {host} cannot be looked up: no DNS server answers this machine"
     typo = near_cloud(host)
     mend = climb.address(f"{typo}:{climb.port}" if typo else "")
@@ -535,7 +537,7 @@ async def _polled(client: Client, namespace: str, queue: str) -> list[tuple[str,
 
 
 RUNGS: tuple[tuple[str, float, Callable[[Climb], Awaitable[Finding]]], ...] = (
-    ("name resolution", 2.0, _resolve),
+    ("name resolution", 2.3, _resolve),
     ("TCP", 2.5, _reach),
     ("TLS", 3.5, _secure),
     ("authentication", 2.0, _authenticate),

@@ -30,7 +30,6 @@ from temporalio.worker import (
 )
 
 import workflows
-from temporal_checks import Failure
 from temporal_client import Settings, connect, load_settings, rotate
 from temporal_diagnosis import describe_namespace, explain
 from temporal_script import arguments, explained, log, run
@@ -106,7 +105,7 @@ async def watch(worker: Worker, settings: Settings) -> None:
                 worker.client, settings = client, rotated
                 log.info("Credentials changed: the new ones are in use")
             refused = ""
-        except Failure as failure:
+        except Exception as failure:  # whatever it is: the worker itself is well
             if refused != str(failure):
                 refused = str(failure)
                 log.error("Changed settings not taken up, the old ones stay in use:\n%s", refused)
@@ -163,9 +162,8 @@ async def stop(worker: Worker, running: RunningActivities, grace_seconds: int) -
         await asyncio.wait_for(worker.shutdown(), grace_seconds + 5)
         log.info("Worker stopped")
     except asyncio.TimeoutError:
-        log.warning(
-            "Left running: %s; the server has another worker retry it", ", ".join(running.names)
-        )
+        names = ", ".join(running.names) or "calls that the server does not answer"
+        log.warning("Left running: %s; the server has another worker retry it", names)
 
 
 if __name__ == "__main__":
