@@ -20,7 +20,8 @@ import tempfile
 from pathlib import Path
 
 NAMES = "LOOPBACK_NAMES"  # environment variable: the file that says how names are looked up
-FILES_ONLY = "hosts: files\n"
+FILES_ONLY, DNS_TOO = "hosts: files\n", "hosts: files dns\n"
+NO_SERVER = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n"  # nothing listens there
 HOSTS = """\
 127.0.0.1 localhost
 127.0.0.1 payments.a1b2c.tmprl.cloud us-east-1.aws.api.temporal.io temporal.example.com
@@ -57,7 +58,8 @@ def main() -> None:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, up)
     folder = Path(tempfile.mkdtemp(prefix="loopback-"))
     names = folder / "nsswitch.conf"
-    for file, text in ((folder / "hosts", HOSTS), (names, FILES_ONLY)):
+    resolver = folder / "resolv.conf"
+    for file, text in ((folder / "hosts", HOSTS), (names, FILES_ONLY), (resolver, NO_SERVER)):
         file.write_text(text)
         mount = ctypes.CDLL(None, use_errno=True).mount
         if mount(bytes(file), f"/etc/{file.name}".encode(), None, _MS_BIND, None):

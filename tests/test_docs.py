@@ -20,7 +20,7 @@ import docs_network
 import pytest
 import trustme
 from cloud_front import NAMESPACE, Certificates, CloudFront
-from docs_blocks import GUIDES, block, blocks, compare, every_block
+from docs_blocks import GUIDES, block, blocks, compare, every_block, masked
 from kit import SOURCE, DevServer, Kit, RunningScript
 
 from temporal_client import CONNECTION_SETTINGS, DEFAULTS, PROCESS_SETTINGS
@@ -637,6 +637,25 @@ def _wait_until_listed(reader: Reader) -> None:
     while "Total: 0" in reader.type(count).stdout:
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+# --- docs/troubleshooting.md ------------------------------------------------------------------
+
+
+@linux
+@pytest.mark.usefixtures("own_network")
+def test_every_cause_is_in_the_troubleshooting_guide_as_the_check_prints_it(tmp_path: Path) -> None:
+    today = tmp_path / "troubleshooting.md"
+    done = subprocess.run(
+        [sys.executable, "tests/docs_cases.py", str(today)],
+        cwd=SOURCE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"no case makes these:\n{done.stdout or done.stderr}"
+    guide = (SOURCE / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert masked(today.read_text(encoding="utf-8")) == masked(guide)
 
 
 # --- docs/deploy/ -----------------------------------------------------------------------------
