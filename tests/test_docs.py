@@ -13,6 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -759,6 +760,17 @@ def test_what_the_dockerfile_makes_runs_and_stops_in_order_and_is_not_root(
 def test_the_image_gets_every_module_that_the_worker_has_beside_it() -> None:
     copied = {word for name, rest in instructions() if name == "COPY" for word in rest.split()}
     assert {file.name for file in SOURCE.glob("temporal_*.py")} <= copied
+
+
+def test_what_the_image_copies_is_sent_to_the_build_and_nothing_secret_is() -> None:
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    sent = [pattern[1:] for pattern in ignored if pattern.startswith("!")]
+    assert "*" in ignored
+    for name, rest in instructions():
+        for source in rest.split()[:-1] if name == "COPY" else []:
+            assert any(fnmatch(source.split("/")[0], pattern) for pattern in sent), source
+    for secret in (".env", "certs", "secrets", "client.pem", "client.key", ".git"):
+        assert not any(fnmatch(secret, pattern) for pattern in sent)
 
 
 def manifests(name: str) -> list[dict[str, Any]]:
