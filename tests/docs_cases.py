@@ -25,7 +25,7 @@ from typing import Any
 
 import docs_network
 
-if docs_network.NAMES not in os.environ and __name__ == "__main__":
+if __name__ == "__main__" and not docs_network.here():
     again = docs_network.inside(sys.executable, *sys.argv)
     os.environ["GRPC_VERBOSITY"] = "NONE"  # its servers log every handshake that fails, as meant
     os.execvp(again[0], again)
@@ -205,10 +205,9 @@ async def on_the_way(world: World, rung: str) -> list[Finding]:
     if rung == cases.TLS:
         found += [await findings(case, world) for case in handshakes(world)]
     if rung == cases.NAME:
-        names = Path(os.environ[docs_network.NAMES])
-        names.write_text(docs_network.DNS_TOO)
+        docs_network.look_up_names(docs_network.DNS_TOO)
         found.append(await findings(NO_DNS, world))
-        names.write_text(docs_network.FILES_ONLY)
+        docs_network.look_up_names(docs_network.FILES_ONLY)
     if rung == cases.NAMESPACE:
         case = replace(UNKNOWN_TO_CLOUD, settings={**UNKNOWN_TO_CLOUD.settings, **trust(world)})
         with at_its_own_name(world, REGIONAL, keys=[API_KEY], namespaces=["invoices.a1b2c"]):

@@ -19,7 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = "LOOPBACK_NAMES"  # environment variable: the file that says how names are looked up
+MARK = "LOOPBACK_ONLY"  # in the environment of all that runs in such a network
+NAMES = "/etc/nsswitch.conf"  # says how names are looked up
 FILES_ONLY, DNS_TOO = "hosts: files\n", "hosts: files dns\n"
 NO_SERVER = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n"  # nothing listens there
 HOSTS = """\
@@ -51,20 +52,39 @@ def why_not() -> str:
     return done.stderr.strip() if done.returncode else ""
 
 
+def here() -> bool:
+    """Whether this process runs in such a network."""
+    return MARK in os.environ and [name for _, name in socket.if_nameindex()] == ["lo"]
+
+
+def look_up_names(how: str) -> None:
+    """Change how names are looked up in this network."""
+    if not here():
+        raise RuntimeError("not in a network of its own")
+    Path(NAMES).write_text(how)
+
+
+def _cover(path: str, text: str) -> None:
+    """Put another text in place of a file of the system's, for the processes in this network."""
+    mount = ctypes.CDLL(None, use_errno=True).mount
+    with tempfile.NamedTemporaryFile("w") as file:  # mounted, it stays when its name is gone
+        file.write(text)
+        file.flush()
+        if mount(file.name.encode(), path.encode(), None, _MS_BIND, None):
+            raise OSError(ctypes.get_errno(), f"cannot mount over {path}")
+
+
 def main() -> None:
     """Set the network up, then become the command."""
     with socket.socket() as any_socket:
         up = struct.pack("16sh14x", b"lo", _IFF_UP)
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, up)
-    folder = Path(tempfile.mkdtemp(prefix="loopback-"))
-    names = folder / "nsswitch.conf"
-    resolver = folder / "resolv.conf"
-    for file, text in ((folder / "hosts", HOSTS), (names, FILES_ONLY), (resolver, NO_SERVER)):
-        file.write_text(text)
-        mount = ctypes.CDLL(None, use_errno=True).mount
-        if mount(bytes(file), f"/etc/{file.name}".encode(), None, _MS_BIND, None):
-            raise OSError(ctypes.get_errno(), f"cannot mount over /etc/{file.name}")
-    os.environ[NAMES] = str(names)
+    os.environ[MARK] = "1"
+    if not here():
+        raise SystemExit("run it as inside() does")
+    _cover("/etc/hosts", HOSTS)
+    _cover("/etc/resolv.conf", NO_SERVER)
+    _cover(NAMES, FILES_ONLY)
     os.execvp(sys.argv[1], sys.argv[1:])
 
 

@@ -64,7 +64,7 @@ def take(picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    if docs_network.NAMES not in os.environ:
+    if not docs_network.here():
         again = docs_network.inside(sys.executable, *sys.argv)
         os.execvp(again[0], again)
     take(Path(sys.argv[1] if sys.argv[1:] else PICTURE).resolve())
