@@ -159,7 +159,8 @@ def check_names(
         elif plain.startswith("TEMPORAL_"):
             ignored.append(name)
     if ignored:
-        yield worth(f"no settings, ignored: {', '.join(ignored)}")
+        text = f"no settings, ignored: {', '.join(ignored)}"
+        yield worth(text, "unset them, or see .env.example for the names that there are")
 
 
 def check_settings(

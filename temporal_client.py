@@ -16,7 +16,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # importing the client takes 0.1 s: only who connects pays fo
     from temporalio.runtime import Runtime
 
 ENV_FILE = Path(__file__).resolve().with_name(".env")
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 8.0
 
 # Every setting by its official name, with the other names that it answers to.
 CONNECTION_SETTINGS: dict[str, tuple[str, ...]] = {
@@ -100,7 +100,7 @@ class Origin:
         return f"{self.name}={self.shown} ({self.source})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """All that the kit takes from its environment. Secrets never show in its `repr`.
 
@@ -138,6 +138,11 @@ class Settings:
     deployment_name: str | None = None
     build_id: str | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        # A key that was pasted into another setting stays hidden too.
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.repr}
+        return f"Settings({', '.join(f'{k}={shown(repr(v))}' for k, v in values.items())})"
 
     @property
     def on_cloud(self) -> bool:
@@ -182,7 +187,7 @@ async def get_temporal_client(**overrides: Any) -> Client:
 
     Raises:
         SettingsError: The settings are wrong; no connection was tried.
-        RuntimeError, asyncio.TimeoutError: No connection within 10 s;
+        RuntimeError, asyncio.TimeoutError: No connection within 8 s;
             `temporal_diagnosis.explain` tells why.
     """
     return await connect(load_settings(), **overrides)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cloud_front import NAMESPACE, Certificates, CloudFront
 from kit import DevServer, Kit, create_namespace
+from world import World
 
 # Long and unlike anything else, so that a part of it on any output is a leak and no coincidence.
 API_KEY = "kQ7vXw2ZrT9mB4nLpY6sHd8fJc3gAe5u.UjWq1oKx0iNzRbVtMyCsPhDlFg"
@@ -31,6 +32,20 @@ def cloud_namespace(dev_server: DevServer) -> str:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Authorities, and certificates of every kind on demand."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def world(
+    dev_server: DevServer,
+    cloud_namespace: str,
+    certificates: Certificates,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[World]:
+    """The files and servers that the configurations in `cases.py` speak of."""
+    folder = tmp_path_factory.mktemp("world")
+    made = World(folder, dev_server, certificates, API_KEY, cloud_namespace)
+    with made.closing:
+        yield made
 
 
 @pytest.fixture
