@@ -1,0 +1,99 @@
+"""What the server says of the pings that were started on it: the last word on what is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc  # type: ignore[import-untyped]
+from kit import call
+from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
+from temporalio.api.history.v1 import History
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    CountWorkflowExecutionsResponse,
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
+    ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse,
+)
+
+PING = "WorkflowType = 'PingWorkflow'"
+
+
+def wait_until(true: Callable[[], bool], what: str, timeout: float = 60) -> float:
+    """Wait until something is so; gives the seconds that it took."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < timeout, f"not within {timeout} s: {what}"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Pings:
+    """The pings in one namespace of a server."""
+
+    address: str
+    namespace: str = "default"
+
+    def count(self, query: str = "ExecutionStatus = 'Completed'") -> int:
+        """How many pings there are of this kind; 0 from a server that does not answer."""
+        request = CountWorkflowExecutionsRequest(
+            namespace=self.namespace, query=f"{PING} AND {query}"
+        )
+        try:
+            answer = call(
+                self.address, "CountWorkflowExecutions", request, CountWorkflowExecutionsResponse, 2
+            )
+        except grpc.RpcError:
+            return 0
+        return answer.count
+
+    def wait_for(self, answered: int) -> None:
+        """Wait until so many have their answer."""
+        wait_until(lambda: self.count() >= answered, f"{answered} answered pings")
+
+    def first_answer_after(self, moment: float) -> float:
+        """Seconds from a moment, as ``time.time`` tells it, to the first answer after it."""
+        while True:
+            closed = [run.close_time.ToNanoseconds() / 1e9 for run in self._runs()]
+            if after := [end for end in closed if end > moment]:
+                return min(after) - moment
+            assert time.time() - moment < 60, "no ping was answered within 60 s"
+            time.sleep(0.1)
+
+    def all_answered(self, started: int) -> None:
+        """Each of so many pings has run once, to ``ok``, and there is no other."""
+        wait_until(lambda: self.count() == started, f"{started} answered pings")
+        runs = self._runs()
+        assert len({run.execution.workflow_id for run in runs}) == len(runs) == started
+        done = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
+        assert {run.status for run in runs} == {done}
+        answers = []
+        for run in runs:
+            history = self._history(run.execution.workflow_id)
+            last = history.events[-1].workflow_execution_completed_event_attributes
+            answers += [payload.data for payload in last.result.payloads]
+        assert answers == [b'"ok"'] * started
+
+    def tasks_timed_out(self) -> int:
+        """How often a worker was given a task and never answered it."""
+        gone = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
+        histories = [self._history(run.execution.workflow_id) for run in self._runs()]
+        return sum(event.event_type == gone for one in histories for event in one.events)
+
+    def _runs(self) -> list[WorkflowExecutionInfo]:
+        request = ListWorkflowExecutionsRequest(
+            namespace=self.namespace, query=PING, page_size=1000
+        )
+        method, answer = "ListWorkflowExecutions", ListWorkflowExecutionsResponse
+        return list(call(self.address, method, request, answer).executions)
+
+    def _history(self, workflow_id: str) -> History:
+        request = GetWorkflowExecutionHistoryRequest(namespace=self.namespace)
+        request.execution.workflow_id = workflow_id
+        method, answer = "GetWorkflowExecutionHistory", GetWorkflowExecutionHistoryResponse
+        return call(self.address, method, request, answer).history
