@@ -1,0 +1,310 @@
+"""Metrics of a real worker, read by a real Prometheus; the alert rules judged by its promtool."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud_front import Certificates, CloudFront
+from kit import SOURCE, DevServer, Kit, RunningScript, free_port
+from pings import wait_until
+
+pytestmark = pytest.mark.timeout(90)
+
+RULES = SOURCE / "docs" / "deploy" / "alerts.yml"
+needs_prometheus = pytest.mark.skipif(
+    not (shutil.which("prometheus") and shutil.which("promtool")),
+    reason="no Prometheus on this machine: apt-get install prometheus",
+)
+
+FAILING = """
+from datetime import timedelta
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError
+
+@activity.defn
+def failing_activity() -> None:
+    raise ApplicationError("as it should")
+
+@workflow.defn
+class BuggyWorkflow:
+    @workflow.run
+    async def run(self) -> None:
+        raise KeyError("as it should")
+
+@workflow.defn
+class FailingWorkflow:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(
+            failing_activity,
+            start_to_close_timeout=timedelta(seconds=9),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+"""
+
+
+def get(url: str) -> str:
+    """What a web server on loopback answers; nothing while it does not."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        text: str = opener.open(url, timeout=5).read().decode()
+    except urllib.error.URLError:
+        return ""
+    return text
+
+
+def listening(pid: int) -> set[int]:
+    """The TCP ports that a process listens on."""
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    own = {re.sub(r"\D", "", str(link.readlink())) for link in links if link.is_symlink()}
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in own:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_without_the_setting_no_port_is_opened(kit: Kit, dev_server: DevServer) -> None:
+    port = free_port()
+    where = {"TEMPORAL_ADDRESS": dev_server.address, "TEMPORAL_TASK_QUEUE": "metrics-ports"}
+    with (
+        kit.start("workers/worker.py", cwd=None, **where) as plain,
+        kit.start(
+            "workers/worker.py",
+            cwd=None,
+            **where,
+            TEMPORAL_METRICS_ADDRESS=f"localhost:{port}",
+        ) as serving,
+    ):
+        plain.wait_for("Worker running")
+        serving.wait_for("Worker running")
+        assert listening(plain.process.pid) == set()
+        assert listening(serving.process.pid) == {port}
+
+
+def test_a_taken_port_is_a_clear_error(kit: Kit, dev_server: DevServer) -> None:
+    taken = dev_server.address
+    done = kit.run("workers/worker.py", TEMPORAL_ADDRESS=taken, TEMPORAL_METRICS_ADDRESS=taken)
+    assert done.returncode == 1
+    assert f"✗ TEMPORAL_METRICS_ADDRESS={taken}: Address already in use" in done.stderr
+    assert "→ TEMPORAL_METRICS_ADDRESS=<a free port>" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.fixture
+def suffering(kit: Kit, dev_server: DevServer) -> Iterator[tuple[RunningScript, int]]:
+    """A worker that has seen pings, a workflow and an activity that fail, and workflow code that
+    does; and the port of its metrics.
+    """
+    port = free_port()
+    (kit.root / "workflows" / "failing.py").write_text(FAILING)
+    package = kit.root / "workflows" / "__init__.py"
+    with package.open("a") as file:
+        file.write(
+            "for name in ('BuggyWorkflow', 'FailingWorkflow'):\n"
+            "    WORKFLOWS[name] = 'workflows.failing'\n"
+            "ACTIVITIES['failing_activity'] = 'workflows.failing'\n"
+        )
+    queue = f"metrics-{port}"
+    where = {"TEMPORAL_ADDRESS": dev_server.address, "TEMPORAL_TASK_QUEUE": queue}
+    temporal = str(Path(sys.executable).with_name("temporal"))
+    with kit.start(
+        "workers/worker.py", cwd=None, **where, TEMPORAL_METRICS_ADDRESS=f"127.0.0.1:{port}"
+    ) as worker:
+        worker.wait_for("Worker running")
+        done = kit.run("scripts/start_ping.py", "-c", "25", timeout=60, cwd=None, **where)
+        assert done.returncode == 0, done.stderr
+        options = ["--task-queue", queue, "--execution-timeout", "60s"]
+        options += ["--address", dev_server.address]
+        for kind in ("BuggyWorkflow", "FailingWorkflow"):
+            subprocess.run(
+                [temporal, "workflow", "start", "--type", kind, *options],
+                check=True,
+                capture_output=True,
+            )
+        worker.wait_for("Failed activation")
+        wait_until(
+            lambda: "temporal_workflow_failed{" in get(f"http://127.0.0.1:{port}/metrics"),
+            "a failed workflow in the metrics",
+        )
+        yield worker, port
+
+
+@needs_prometheus
+def test_a_real_prometheus_scrapes_a_worker_and_evaluates_the_rules(
+    suffering: tuple[RunningScript, int], tmp_path: Path
+) -> None:
+    worker, worker_port = suffering
+    port = free_port()
+    config = tmp_path / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        f"rule_files: [{json.dumps(str(RULES))}]\n"
+        "scrape_configs:\n"
+        "  - job_name: temporal-worker\n"
+        f"    static_configs: [{{targets: ['127.0.0.1:{worker_port}']}}]\n"
+    )
+    api = f"http://127.0.0.1:{port}/api/v1"
+
+    def value(query: str) -> float:
+        answer = get(f"{api}/query?{urllib.parse.urlencode({'query': query})}")
+        found = json.loads(answer or "{}").get("data", {}).get("result", [])
+        return float(found[0]["value"][1]) if found else -1
+
+    def alerts() -> dict[str, dict[str, Any]]:
+        groups = json.loads(get(f"{api}/rules") or "{}").get("data", {}).get("groups", [])
+        return {rule["name"]: rule for group in groups for rule in group["rules"]}
+
+    command = [str(shutil.which("prometheus")), f"--config.file={config}"]
+    command += [f"--storage.tsdb.path={tmp_path}", f"--web.listen-address=127.0.0.1:{port}"]
+    with RunningScript(command, {"HOME": str(tmp_path)}) as prometheus:
+        completed = 'temporal_workflow_completed{workflow_type="PingWorkflow"}'
+        wait_until(lambda: value(completed) == 25, "the pings in Prometheus", 30)
+        assert value('up{job="temporal-worker"}') == 1
+        assert value('temporal_worker_task_slots_available{worker_type="WorkflowWorker"}') > 0
+        wait_until(
+            lambda: alerts()["TemporalWorkflowTasksFail"]["state"] == "firing",
+            "an alert for workflow code that fails",
+        )
+        assert {rule["health"] for rule in alerts().values()} == {"ok"}
+        assert alerts()["TemporalWorkerDown"]["state"] == "inactive"
+        worker.signal(signal.SIGKILL)
+        wait_until(
+            lambda: alerts()["TemporalWorkerDown"]["state"] == "pending", "an alert for the worker"
+        )
+        assert prometheus.process.poll() is None
+
+
+def test_every_metric_in_the_rules_is_one_that_a_worker_serves(
+    suffering: tuple[RunningScript, int], kit: Kit
+) -> None:
+    _, port = suffering
+    page = get(f"http://127.0.0.1:{port}/metrics")
+    served = set(re.findall(r"^(temporal_\w+)\{", page, re.M))
+    with DevServer() as server:  # one that goes away
+        port = free_port()
+        with kit.start(
+            "workers/worker.py",
+            TEMPORAL_ADDRESS=server.address,
+            TEMPORAL_METRICS_ADDRESS=f"127.0.0.1:{port}",
+        ) as worker:
+            worker.wait_for("Worker running")
+            server.kill()
+            url = f"http://127.0.0.1:{port}/metrics"
+            wait_until(lambda: "temporal_long_request_failure{" in get(url), "a failed poll")
+            served |= set(re.findall(r"^(temporal_\w+)\{", get(url), re.M))
+    used = set(re.findall(r"\btemporal_\w+", re.sub(r"#.*", "", RULES.read_text())))
+    assert len(used) > 5
+    assert used - served == set()
+
+
+def test_metrics_hold_no_secret(
+    kit: Kit, cloud: CloudFront, certificates: Certificates, cloud_namespace: str, api_key: str
+) -> None:
+    port = free_port()
+    with kit.start(
+        "workers/worker.py",
+        TEMPORAL_ADDRESS=cloud.address,
+        TEMPORAL_NAMESPACE=cloud_namespace,
+        TEMPORAL_API_KEY=api_key,
+        TEMPORAL_TLS_SERVER_CA_CERT_PATH=certificates.server_ca_file,
+        TEMPORAL_METRICS_ADDRESS=f"127.0.0.1:{port}",
+    ) as worker:
+        worker.wait_for("Worker running")
+        page = get(f"http://127.0.0.1:{port}/metrics")
+    assert "temporal_num_pollers" in page
+    for start in range(0, len(api_key) - 8):
+        assert api_key[start : start + 8] not in page
+
+
+# What each rule is to say of a worker's numbers, one a minute.
+SCENES = """
+rule_files: [RULES]
+evaluation_interval: 1m
+tests:
+  - name: all is well
+    interval: 1m
+    input_series:
+      - {series: 'up{job="temporal-worker", instance="a"}', values: '1x30'}
+      - {series: 'temporal_long_request{job="temporal-worker", instance="a"}', values: '0+11x30'}
+      - {series: 'temporal_long_request_failure{job="temporal-worker", instance="a",
+           status_code="UNAVAILABLE"}', values: '0x10 2x20'}
+      - {series: 'temporal_worker_task_slots_available{instance="a"}', values: '100 0x3 99x26'}
+      - {series: 'temporal_workflow_task_schedule_to_start_latency_bucket{le="1000"}',
+         values: '0+100x30'}
+      - {series: 'temporal_workflow_task_schedule_to_start_latency_bucket{le="5000"}',
+         values: '0+101x30'}
+      - {series: 'temporal_workflow_task_schedule_to_start_latency_bucket{le="+Inf"}',
+         values: '0+101x30'}
+      - {series: 'temporal_activity_execution_failed{activity_type="x"}', values: '0+2x30'}
+      - {series: 'temporal_activity_execution_latency_count{activity_type="x"}',
+         values: '0+100x30'}
+    alert_rule_test: [QUIET]
+  - name: all goes wrong
+    interval: 1m
+    input_series:
+      - {series: 'up{job="temporal-worker", instance="a"}', values: '1x10 0x20'}
+      - {series: 'temporal_long_request{job="temporal-worker", instance="a"}', values: '0+66x30'}
+      - {series: 'temporal_long_request_failure{job="temporal-worker", instance="a",
+           status_code="UNAVAILABLE"}', values: '_x10 0+66x20'}
+      - {series: 'temporal_worker_task_slots_available{instance="a",
+           worker_type="ActivityWorker"}', values: '9x10 0x20'}
+      - {series: 'temporal_workflow_task_schedule_to_start_latency_bucket{task_queue="q",
+           le="1000"}', values: '0+10x30'}
+      - {series: 'temporal_workflow_task_schedule_to_start_latency_bucket{task_queue="q",
+           le="5000"}', values: '0+100x30'}
+      - {series: 'temporal_workflow_task_schedule_to_start_latency_bucket{task_queue="q",
+           le="+Inf"}', values: '0+100x30'}
+      - {series: 'temporal_workflow_task_execution_failed{workflow_type="W",
+           failure_reason="WorkflowError"}', values: '_x20 1x10'}
+      - {series: 'temporal_activity_execution_failed{activity_type="x"}', values: '0+90x30'}
+      - {series: 'temporal_activity_execution_latency_count{activity_type="x"}',
+         values: '0+100x30'}
+    promql_expr_test:
+      - expr: 'count by (alertname) (ALERTS{alertstate="firing"})'
+        eval_time: 25m
+        exp_samples: [FIRING]
+  - name: no worker is known at all
+    interval: 1m
+    input_series: []
+    promql_expr_test:
+      - expr: 'count by (alertname) (ALERTS{alertstate="firing"})'
+        eval_time: 5m
+        exp_samples: [{labels: '{alertname="TemporalWorkerDown"}', value: 1}]
+"""
+
+
+@needs_prometheus
+def test_the_alert_rules_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
+    names = re.findall(r"- alert: (\w+)", RULES.read_text())
+    quiet = [f"{{eval_time: {at}m, alertname: {name}}}" for name in names for at in (9, 29)]
+    firing = [f"{{labels: '{{alertname=\"{name}\"}}', value: 1}}" for name in names]
+    scenes = tmp_path / "scenes.yml"
+    scenes.write_text(
+        SCENES.replace("RULES", json.dumps(str(RULES)))
+        .replace("QUIET", ", ".join(quiet))
+        .replace("FIRING", ", ".join(firing))
+    )
+    for command in (["check", "rules", str(RULES)], ["test", "rules", str(scenes)]):
+        done = subprocess.run(
+            ["promtool", *command], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "SUCCESS" in done.stdout
