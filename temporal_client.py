@@ -296,6 +296,11 @@ def read_settings(
     """
     read = _Reading()
     in_file = read.env_file(env_file) if env_file and env_file.exists() else {}
+    if env_file and not in_file:
+        for other in sorted(env_file.parent.glob(".env?*")):
+            if other.is_file() and re.search(rb"^TEMPORAL_\w+=.", other.read_bytes(), re.M):
+                note = f"{other} has settings, and is not read"
+                read.findings.append(worth(note, f"mv {other} {env_file}"))
     read.take(environ, "environment", Path())
     read.take(in_file, ".env", env_file.parent if env_file else Path())
     read.only_one("TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE")
@@ -440,7 +445,9 @@ class _Reading:
             fault = "does not exist"
         except OSError as error:
             fault = f"cannot be read: {error.strerror}"
-        self.wrong(f"{self.origins[official]}: the file {fault}", f"{official}=<path of the file>")
+        denied = f"chmod u+r {source}, as its owner" if "denied" in fault else ""
+        text = f"{self.origins[official]}: the file {fault}"
+        self.wrong(text, denied or f"{official}=<path of the file>")
         return None
 
     def unknown_field(self, file: str | None, env: Mapping[str, str]) -> None:

@@ -134,6 +134,8 @@ async def _resolve(climb: Climb) -> Finding:
             text = f"the name {host} cannot be looked up: no DNS server answers this machine"
     typo = near_cloud(host)
     mend = climb.address(f"{typo}:{climb.port}" if typo else "")
+    if climb.settings.on_cloud and "<" in mend:
+        mend = climb.address("<name>.<account>.tmprl.cloud:7233") + ", as the Web UI spells it"
     return wrong(text, mend, "or see to this machine's network and DNS")
 
 
@@ -303,6 +305,8 @@ def _untrusted(climb: Climb, verify_code: int) -> Finding:
         text = (
             f"the server's certificate is for {', '.join(names[:4]) or 'no name'}, not {expected}"
         )
+        if settings.server_name and {climb.host, f"*.{climb.host.partition('.')[2]}"} & set(names):
+            return wrong(text, "unset TEMPORAL_TLS_SERVER_NAME: the address has its name already")
         meant = f"{settings.namespace}.tmprl.cloud"
         if not {meant, f"*.{meant.partition('.')[2]}", "*.tmprl.cloud"} & set(names):
             plain = sorted(names, key=lambda other: other.startswith("*"))
@@ -345,7 +349,8 @@ def _broken_off(climb: Climb, reason: str, shaken: bool) -> Finding:
         return wrong(text, mend, f"or {climb.address()}")
     if "UNRECOGNIZED_NAME" in reason:
         text = f"the server has no name {settings.server_name or climb.host}"
-        return wrong(text, "TEMPORAL_TLS_SERVER_NAME=<name>.<account>.tmprl.cloud")
+        endpoint = namespace_endpoint(settings).rpartition(":")[0]
+        return wrong(text, f"TEMPORAL_TLS_SERVER_NAME={endpoint}", f"or {climb.address()}")
     if "PROTOCOL" in reason and not shaken:
         what = "HTTP/2" if "APPLICATION" in reason else "TLS 1.2 or 1.3"
         text = f"{climb.where} speaks TLS, but not {what}, which gRPC needs"
@@ -429,6 +434,8 @@ def _refused(climb: Climb, text: str) -> Finding:
 
 def _denied(climb: Climb) -> Finding:
     settings = climb.settings
+    if not settings.api_key and not settings.client_cert:
+        return _refused(climb, "unauthenticated")
     who = "API key" if settings.api_key else "client certificate"
     name = settings.origin("TEMPORAL_NAMESPACE").name
     return wrong(
@@ -450,8 +457,10 @@ async def _find_namespace(climb: Climb) -> Finding:
             known = [] if settings.on_cloud else await _namespaces(client)
             if not known:
                 return wrong(text, f"{name}=<name>.<account>, as the Web UI spells it")
-            create = f"temporal operator namespace create --namespace {namespace}"
-            return wrong(text, f"{name}={' or '.join(known[:4])}", f"or {create}")
+            mend = f"or temporal operator namespace create --namespace {namespace}"
+            if NAMESPACE.fullmatch(namespace):
+                mend = f"or, on Temporal Cloud, {climb.address()}"
+            return wrong(text, f"{name}={' or '.join(known[:4])}", mend)
         if error.status == RPCStatusCode.PERMISSION_DENIED:
             return _denied(climb)
         if error.status == RPCStatusCode.UNAUTHENTICATED:

@@ -1411,6 +1411,37 @@ NETWORK = [
         WORKERS,
         "⚠",
     ),
+    at("old_tls", FRONT, "TLS 1.1", TLS, "TLS 1.2 or 1.3", "TEMPORAL_ADDRESS="),
+    at(
+        "knows_no_name",
+        env(FRONT, TLS_SERVER_NAME="xy.z.tmprl.cloud", NAMESPACE="xy.yyyyy"),
+        "no such name on the server",
+        TLS,
+        "has no name xy.z.tmprl.cloud",
+        "TEMPORAL_TLS_SERVER_NAME=xy.yyyyy.tmprl.cloud",
+    ),
+    at(
+        "guarded",
+        OWN_TLS,
+        "own server that wants a credential",
+        NAMESPACE,
+        "wants a credential and got none",
+        "TEMPORAL_API_KEY=",
+    ),
+    Case(
+        "server name where the address has it",
+        env(OWN_TLS, ADDRESS="{w.own_tls}", TLS_SERVER_NAME="temporal.internal"),
+        "not temporal.internal",
+        "TEMPORAL_TLS_SERVER_NAME",
+        TLS,
+    ),
+    Case(
+        "Cloud's namespace, local address",
+        env(LOCAL, NAMESPACE="invoices.z9y8x"),
+        "knows no namespace invoices.z9y8x",
+        "TEMPORAL_ADDRESS=invoices.z9y8x.tmprl.cloud:7233",
+        NAMESPACE,
+    ),
 ]
 
 WRONG = [*WRONG_NAMESPACES, *WRONG_ADDRESSES, *WRONG_KEYS, *WRONG_FILES, *WRONG_NAMES, *NETWORK]
@@ -1448,6 +1479,14 @@ RIGHT_ONLINE = [
         env(ADDRESS="{w.own_tls}", TLS_CA_DATA="{w.server_ca_pem}", TLS="1"),
     ),
     right("own server that takes no certificate and gets one", {**OWN_TLS, **PAIR}),
+    right(
+        "own server, its self-signed certificate as CA",
+        env(
+            ADDRESS="{w.self_signed}",
+            TLS_SERVER_NAME="localhost",
+            TLS_SERVER_CA_CERT_PATH="{w.self_signed_file}",
+        ),
+    ),
     right("Cloud, opaque API key", FRONT),
     right("Cloud, JWT that is good for long", env(FRONT, API_KEY="{w.good_jwt}")),
     right(

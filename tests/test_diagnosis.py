@@ -154,6 +154,18 @@ def test_env_file_that_others_may_read(kit: Kit, world: World) -> None:
     assert "⚠" not in kit.run(CHECK, "--offline").stdout  # a file without secrets
 
 
+@pytest.mark.parametrize("name", [".env.example", ".env.txt"])
+def test_settings_in_a_file_beside_env(name: str, kit: Kit) -> None:
+    file = kit.root / name
+    with file.open("a") as lines:
+        lines.write("TEMPORAL_TASK_QUEUE=payments\n")
+    lines_said = checks(kit.run(CHECK, "--offline").stdout)
+    assert lines_said[0] == f"⚠ {file} has settings, and is not read"
+    assert lines_said[1] == f"  → mv {file} {kit.root / '.env'}"
+    kit.write_env("TEMPORAL_TASK_QUEUE=payments\n")
+    assert "⚠" not in kit.run(CHECK, "--offline").stdout
+
+
 def test_without_a_resolver_that_answers(kit: Kit, isolated: Isolated) -> None:
     for server in ("127.0.0.1", "10.9.0.53"):  # nothing listens there; dropped on the way
         done = isolated.check(kit, f"nameserver {server}\n", TEMPORAL_ADDRESS="x.example:7233")

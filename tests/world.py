@@ -505,12 +505,22 @@ class World:
     def ca_as_server_file(self) -> Path:
         return self._own_signed(ca=True)[0]
 
-    def _own_signed(self, *, ca: bool) -> tuple[Path, Path]:
-        name = "server-ca-itself" if ca else "server-without-names"
+    @cached_property
+    def self_signed(self) -> str:
+        certificate, key = self._own_signed(ca=False, names=["localhost"])
+        shown = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+        return self._front(certificate=_Shown(shown), keys=None).address
+
+    @cached_property
+    def self_signed_file(self) -> Path:
+        return self._own_signed(ca=False, names=["localhost"])[0]
+
+    def _own_signed(self, *, ca: bool, names: list[str] | None = None) -> tuple[Path, Path]:
+        names = ["localhost", HOST] if ca else names or []
+        name = f"server-itself-{ca}-{len(names)}"
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         if not certificate.exists():
             made = ec.generate_private_key(ec.SECP256R1())
-            names = ["localhost", HOST] if ca else []
             self.file(certificate.name, _self_signed("127.0.0.1", made, ca=ca, names=names))
             pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             self.file(key.name, pem)
@@ -529,10 +539,14 @@ class World:
         client_ca: trustme.CA | None = None,
         version: ssl.TLSVersion | None = None,
         alpn: str = "h2",
+        on_name: Callable[..., int] | None = None,
     ) -> Listener:
         """A TLS server that treats every connection as told once hands are shaken."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols([alpn])
+        context.sni_callback = on_name
+        if version == ssl.TLSVersion.TLSv1_1:
+            context.set_ciphers("ALL:@SECLEVEL=0")
         if version:
             context.minimum_version = context.maximum_version = version
         if certificate and key:
@@ -560,6 +574,22 @@ class World:
         return self._tls(
             stay_silent, client_ca=self.certificates.client_ca, version=ssl.TLSVersion.TLSv1_3
         ).address
+
+    @cached_property
+    def old_tls(self) -> str:
+        return self._tls(stay_silent, version=ssl.TLSVersion.TLSv1_1).address
+
+    @cached_property
+    def knows_no_name(self) -> str:
+        def refuse(*_: object) -> int:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+        return self._tls(stay_silent, on_name=refuse).address
+
+    @cached_property
+    def guarded(self) -> str:
+        """An own server with TLS that lets nobody in without a credential."""
+        return self._front(keys=None, namespaces=[]).address
 
     @cached_property
     def tls_silent(self) -> str:
