@@ -177,7 +177,7 @@ def check_settings(
     for official, origin in settings.origins.items():
         value = settings.api_key or "" if official == "TEMPORAL_API_KEY" else origin.shown
         fault, mend = "", "<your value>"
-        if value[:1] in QUOTES or value[-1:] in QUOTES:
+        if value and (value[0] in QUOTES or value[-1] in QUOTES):
             fault = "has quotes around it, a shell's"
             mend = value.strip(QUOTES) if value == origin.shown else mend
         elif PLACEHOLDER.search(value):
@@ -372,13 +372,13 @@ def _check_credentials(settings: Settings, values: Mapping[str, str | None]) -> 
     if not settings.tls and (needs_tls or settings.on_cloud) and settings.is_set("TEMPORAL_TLS"):
         text = f"{settings.origin('TEMPORAL_TLS')} switches TLS off, which "
         yield wrong(text + f"{needs_tls or 'Temporal Cloud'} needs", "TEMPORAL_TLS=true")
-    if settings.client_cert and not settings.server_name:
+    if settings.client_cert:
         host = host_and_port(settings.address)[0]
         mend = f"TEMPORAL_TLS_SERVER_NAME={settings.namespace}.tmprl.cloud"
-        if REGIONAL.fullmatch(host):
+        if REGIONAL.fullmatch(settings.server_name or host):
             text = f"mTLS on the regional endpoint {host} needs the namespace endpoint's name too"
             yield wrong(text, mend)
-        elif cloudish and not settings.on_cloud and not re.match(r"localhost|127\.|::1", host):
+        elif cloudish and not (settings.on_cloud or re.match(r"localhost|127\.|::1", host)):
             yield worth(f"mTLS by private link ({host}) needs the namespace endpoint's name", mend)
 
 
@@ -390,7 +390,7 @@ def _check_api_key(settings: Settings) -> Iterator[Finding]:
         yield wrong(f"{said} begins with 'Bearer', which the SDK adds itself", mend)
     elif "-----BEGIN" in key:
         yield wrong(f"{said} is a PEM, not an API key", "TEMPORAL_TLS_CLIENT_KEY_DATA=<the PEM>")
-    elif found := re.match(r"[{\[]|(export )?\w*(KEY|TOKEN)\w*[=:]|authorization:", key, re.I):
+    elif found := re.match(r"[{\[]|(export )?(\w+_)?(API_KEY|TOKEN)[=:]|authorization:", key, re.I):
         yield wrong(f"{said} begins with {shown(found[0])!r}: it is more than the API key", mend)
     elif re.search(r"\s", key):
         yield wrong(f"{said} has white space or line breaks in it", mend)

@@ -386,11 +386,17 @@ class _Reading:
         from dotenv.parser import parse_stream
 
         logging.getLogger("dotenv.main").setLevel(logging.CRITICAL)  # its warnings come from here:
+        seen: dict[str, str] = {}
         for binding in parse_stream(io.StringIO(text)):
-            line = binding.original
-            if binding.error and (name := re.search(r"TEMPORAL_\w+", line.string)):
+            string, value = binding.original.string, (binding.value or "").strip()
+            blank = len(string) - len(string.lstrip())
+            where = f".env, line {binding.original.line + string[:blank].count(chr(10))},"
+            if binding.error and (name := re.search(r"TEMPORAL_\w+", string)):
                 remedy = f"{shown(name[0])}=<value>, with both its quotes or none"
-                self.wrong(f".env, line {line.line}, is not NAME=value", remedy)
+                self.wrong(f"{where} is not NAME=value", remedy)
+            elif value and seen.setdefault(binding.key or "", value) != value:
+                note = f"{where} sets {shown(binding.key or '')} again, and counts"
+                self.findings.append(worth(note, "keep one of the two lines"))
         return dotenv_values(stream=io.StringIO(text))
 
     def take(self, layer: Mapping[str, str | None], source: str, base: Path) -> None:
@@ -447,7 +453,7 @@ class _Reading:
             fault = f"cannot be read: {error.strerror}"
         denied = f"chmod u+r {source}, as its owner" if "denied" in fault else ""
         text = f"{self.origins[official]}: the file {fault}"
-        self.wrong(text, denied or f"{official}=<path of the file>")
+        self.wrong(text, denied or f"{self.origins[official].name}=<path of the file>")
         return None
 
     def unknown_field(self, file: str | None, env: Mapping[str, str]) -> None:

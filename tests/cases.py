@@ -818,6 +818,16 @@ WRONG_FILES = [
         f"TEMPORAL_TLS_SERVER_NAME={HOST}",
     ),
     Case(
+        "mTLS on a regional endpoint, with its own name",
+        env(
+            MTLS,
+            ADDRESS="us-east-1.aws.api.temporal.io:7233",
+            TLS_SERVER_NAME="us-east-1.aws.api.temporal.io",
+        ),
+        "regional endpoint",
+        f"TEMPORAL_TLS_SERVER_NAME={HOST}",
+    ),
+    Case(
         "mTLS on a replica's endpoint",
         env(MTLS, ADDRESS="aws-us-east-1.region.tmprl.cloud:7233"),
         "regional endpoint",
@@ -907,6 +917,20 @@ WRONG_NAMES = [
         env(MTLS, TLS_CERT="{w.renewed.certificate}"),
         "one setting with two values",
         "TEMPORAL_TLS_CLIENT_CERT_PATH=",
+    ),
+    Case(
+        ".env with a name twice",
+        {},
+        ".env, line 3, sets TEMPORAL_TASK_QUEUE again",
+        "keep one of the two lines",
+        mark="⚠",
+        dotenv="TEMPORAL_TASK_QUEUE=one\n\nTEMPORAL_TASK_QUEUE=two\n",
+    ),
+    Case(
+        "missing file by the first document's name",
+        env(NO_PATHS, CERT_PATH="{w.missing}"),
+        "TEMPORAL_CERT_PATH={w.missing} (environment): the file does not exist",
+        "TEMPORAL_CERT_PATH=",
     ),
     Case(
         ".env line without =",
