@@ -144,6 +144,8 @@ async def main(_: argparse.Namespace) -> int:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         await stop(worker, running, settings.grace_seconds)
+        if tasks[0].done():
+            tasks[0].exception()  # what failed while stopping is of no interest: don't log it
         return 0
     async with explained(settings):
         for task in tasks:
