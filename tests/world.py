@@ -12,6 +12,7 @@ import ssl
 import struct
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass, field
@@ -548,7 +549,9 @@ class World:
         if version == ssl.TLSVersion.TLSv1_1:
             context.set_ciphers("ALL:@SECLEVEL=0")
         if version:
-            context.minimum_version = context.maximum_version = version
+            with warnings.catch_warnings():  # that it is old is the point
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = context.maximum_version = version
         if certificate and key:
             context.load_cert_chain(certificate, key)
         else:
