@@ -89,8 +89,14 @@ class Pings:
         request = ListWorkflowExecutionsRequest(
             namespace=self.namespace, query=PING, page_size=1000
         )
-        method, answer = "ListWorkflowExecutions", ListWorkflowExecutionsResponse
-        return list(call(self.address, method, request, answer).executions)
+        runs: list[WorkflowExecutionInfo] = []
+        while True:
+            method, answer = "ListWorkflowExecutions", ListWorkflowExecutionsResponse
+            page = call(self.address, method, request, answer)
+            runs += page.executions
+            request.next_page_token = page.next_page_token
+            if not page.next_page_token:
+                return runs
 
     def _history(self, workflow_id: str) -> History:
         request = GetWorkflowExecutionHistoryRequest(namespace=self.namespace)

@@ -43,6 +43,7 @@ class Team:
 
     def __init__(self, kit: Kit, server: DevServer, **settings: str | Path) -> None:
         self.kit, self.server, self.settings = kit, server, settings
+        self.plain = Kit(kit.root.with_name("pings"))  # where no test writes a .env
         self.workers: list[RunningScript] = []
         self.stack = contextlib.ExitStack()
 
@@ -60,8 +61,7 @@ class Team:
         """Start so many pings, straight to the server, and go on."""
         args = ("-c", str(count), "--concurrency", str(concurrency), "--timeout", str(timeout))
         settings = {"TEMPORAL_ADDRESS": self.server.address, "TEMPORAL_NAMESPACE": namespace}
-        plain = Kit(self.kit.root.with_name("pings"))  # where no test writes a .env
-        return self.stack.enter_context(plain.start(PING, *args, cwd=None, **settings))
+        return self.stack.enter_context(self.plain.start(PING, *args, cwd=None, **settings))
 
     def let_go(self) -> None:
         """Stop every worker in order; each ends with 0 and leaves no process behind."""
@@ -273,7 +273,7 @@ def test_api_key_rotated_and_revoked(
         settings = {**_through(front, certificates), "TEMPORAL_API_KEY_FILE": key_file}
         with Team(kit, server, **settings) as team:
             worker = team.hire()
-            load = team.pings(400, 10, NAMESPACE)
+            load = team.pings(250, 10, NAMESPACE)
             pings.wait_for(20)
 
             rotated = _replace(key_file, second)

@@ -1,0 +1,101 @@
+"""Faults at random, for as long as wanted; afterwards the server is asked whether a ping is lost.
+
+    python tests/soak.py 30              minutes; half an hour unless told
+    python tests/soak.py 30 --seed 7     the same order of faults again
+
+Pings run without a pause while, again and again, one fault strikes: a worker is killed or stopped
+and replaced, the server is killed and started again, frozen, or cut off from one worker. The last
+line tells how many pings there were; exit code 1 if one is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from kit import DevServer, Kit
+from pings import Pings
+from test_faults import Team, Wire
+
+BATCH, CONCURRENCY, WORKERS = 500, 20, 3
+
+
+def strike(fault: str, server: DevServer, team: Team, wire: Wire, chance: random.Random) -> None:
+    """One fault, from its beginning to its end."""
+    seconds = chance.choice([0.5, 2, 5, 25])
+    alive = [one for one in team.workers[1:] if one.process.poll() is None]  # not the wire's
+    if fault in ("kill a worker", "stop a worker"):
+        victim = chance.choice(alive)
+        victim.signal(signal.SIGKILL if fault == "kill a worker" else signal.SIGTERM)
+        code = victim.wait(60)
+        assert fault == "kill a worker" or code == 0, victim.stderr
+        team.hire()
+    elif fault == "kill the server":
+        server.kill()
+        time.sleep(seconds)
+        server.start()
+    elif fault == "freeze the server":
+        server.freeze()
+        time.sleep(seconds)
+        server.thaw()
+    else:
+        wire.cut()
+        time.sleep(seconds)
+        wire.mend()
+
+
+def main() -> int:
+    """Strike until the time is over."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    options.add_argument("minutes", type=float, nargs="?", default=30)
+    options.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
+    args = options.parse_args()
+    chance = random.Random(args.seed)
+    faults = ["kill a worker", "stop a worker", "kill the server", "freeze the server"]
+    if sys.platform == "linux":
+        faults.append("cut the network")
+    struck: Counter[str] = Counter()
+    print(f"seed {args.seed}", flush=True)
+
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(DevServer(db=folder / "temporal.db"))
+        wire = stack.enter_context(Wire(server.port))
+        team = stack.enter_context(Team(Kit(folder / "kit"), server))
+        team.settings["TEMPORAL_ADDRESS"] = wire.address
+        team.hire()
+        del team.settings["TEMPORAL_ADDRESS"]
+        for _ in range(WORKERS - 1):
+            team.hire()
+        end = time.monotonic() + args.minutes * 60
+        started = 0
+        while time.monotonic() < end:
+            load = team.pings(BATCH, CONCURRENCY, timeout=300)
+            load.wait_for("Connected")  # without a server, a script fails at its start
+            started += BATCH
+            while load.process.poll() is None:
+                fault = chance.choice(faults)
+                strike(fault, server, team, wire, chance)
+                struck[fault] += 1
+                time.sleep(chance.uniform(1, 10))
+            code = load.wait()
+            print(time.strftime("%H:%M:%S"), load.stdout.strip(), dict(struck), flush=True)
+            if code:
+                print(load.stderr)
+                return 1
+        Pings(server.address).all_answered(started)
+        team.let_go()
+    print(f"{started} pings started, {started} answered, once each; faults: {dict(struck)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
