@@ -510,7 +510,7 @@ def _not_pem(text: str, block: str) -> str:
         return ""
     if kinds:
         swapped = kinds[0] in ("CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
-        return f"holds a {kinds[0]}, no {block}{': swapped?' if swapped else ''}"
+        return f"holds {kinds[0]}, not {block}{': swapped?' if swapped else ''}"
     if text.startswith("LS0tLS1CRUdJTi"):
         return "is the base64 of a PEM: decode it first"
     if "\0" in text[3:8:2] and "-\0-" in text:

@@ -17,9 +17,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.service import RPCError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -44,19 +44,25 @@ class RunningActivities(Interceptor):
         self.names: list[str] = []
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Called by the SDK for every activity."""
-        names = self.names
+        """Called by the SDK, once for each activity that runs."""
+        return NamedWhileRunning(next, self.names)
 
-        class Counted(ActivityInboundInterceptor):
-            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-                name = input.fn.__name__
-                names.append(name)
-                try:
-                    return await super().execute_activity(input)
-                finally:
-                    names.remove(name)
 
-        return Counted(next)
+class NamedWhileRunning(ActivityInboundInterceptor):
+    """Keeps one activity's name in the list for as long as it runs."""
+
+    def __init__(self, next: ActivityInboundInterceptor, names: list[str]) -> None:
+        super().__init__(next)
+        self.names = names
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        """Called by the SDK around the activity itself."""
+        name = activity.info().activity_type
+        self.names.append(name)
+        try:
+            return await super().execute_activity(input)
+        finally:
+            self.names.remove(name)
 
 
 def build_worker(client: Client, settings: Settings, running: RunningActivities) -> Worker:
@@ -114,7 +120,7 @@ async def watch(worker: Worker, settings: Settings) -> None:
             if lost_at:
                 log.info("The server is back after %.0f s", time.monotonic() - lost_at)
             lost_at = 0.0
-        except RPCError as error:
+        except Exception as error:
             if not lost_at:
                 lost_at = time.monotonic()
                 log.error("Lost the server, trying on:\n%s", await explain(error, settings))
@@ -138,19 +144,19 @@ async def main(_: argparse.Namespace) -> int:
             log.info("  - %s: %d (%s)", title, len(names), ", ".join(names))
     if settings.deployment_name:
         log.info("  - Version: %s, %s", settings.deployment_name, settings.build_id)
-    tasks = [asyncio.ensure_future(worker.run()), asyncio.ensure_future(watch(worker, settings))]
+    polling = asyncio.ensure_future(worker.run())
+    watching = asyncio.ensure_future(watch(worker, settings))
     log.info("Worker running... (Ctrl+C to stop)")
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([polling])
     except asyncio.CancelledError:
+        watching.cancel()
         await stop(worker, running, settings.grace_seconds)
-        if tasks[0].done():
-            tasks[0].exception()  # what failed while stopping is of no interest: don't log it
+        if polling.done():
+            polling.exception()  # what failed while stopping is of no interest: don't log it
         return 0
     async with explained(settings):
-        for task in tasks:
-            if task.done():
-                task.result()
+        polling.result()
     return 1
 
 
