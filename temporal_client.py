@@ -233,6 +233,18 @@ async def connect(settings: Settings, **overrides: Any) -> Client:
     )
 
 
+async def describe_namespace(client: Client) -> None:
+    """Ask for the client's namespace, which connecting does not look at.
+
+    Raises:
+        RPCError: It is unknown or not allowed, or there is no answer within 2 s.
+    """
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=2))
+
+
 @cache
 def sdk_runtime(metrics_address: str | None) -> Runtime:
     """The SDK's runtime, with its log sent to Python's logging: left alone, it writes to standard

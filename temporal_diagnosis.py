@@ -22,7 +22,6 @@ from typing import Any
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
     ListNamespacesRequest,
     ListWorkersRequest,
@@ -45,11 +44,10 @@ from temporal_checks import (
     worth,
     wrong,
 )
-from temporal_client import Settings, connect
+from temporal_client import Settings, connect, describe_namespace
 
 DNS_SECONDS = 2.0
 TLS_SECONDS = 2.0
-CALL_TIMEOUT = timedelta(seconds=2)
 LOOK_TIMEOUT = timedelta(seconds=0.7)
 STALE_SECONDS = 60  # an idle worker polls at least once a minute
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -108,16 +106,6 @@ async def explain(error: BaseException, settings: Settings) -> Finding:
             if finding.mark == "✗":
                 return finding
     return wrong(f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}")
-
-
-async def describe_namespace(client: Client) -> None:
-    """Ask for the client's namespace, which connecting does not look at.
-
-    Raises:
-        RPCError: It is unknown or not allowed, or there is no answer within 2 s.
-    """
-    request = DescribeNamespaceRequest(namespace=client.namespace)
-    await client.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
 
 
 async def _resolve(climb: Climb) -> Finding:

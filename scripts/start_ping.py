@@ -26,7 +26,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from temporal_checks import Failure, Finding, wrong
-from temporal_client import Settings, connect, load_settings
+from temporal_client import Settings, connect, describe_namespace, load_settings
 from temporal_script import arguments, explained, log, run
 from workflows.ping_workflow import PingWorkflow
 
@@ -55,7 +55,8 @@ async def keep_trying(call: Callable[[], Awaitable[T]], deadline: float) -> T:
             left = deadline - asyncio.get_running_loop().time()
             return await asyncio.wait_for(call(), left)
         except RPCError as error:
-            if error.status in FINAL:
+            # A server that comes back may not know its namespaces for a moment; `main` saw ours.
+            if error.status in FINAL and not error.message.startswith("Namespace "):
                 raise
             await asyncio.sleep(min(0.5, max(left, 0)))
 
@@ -183,6 +184,7 @@ async def main(args: argparse.Namespace) -> int:
     log.info("Starting ping workflow...")
     async with explained(settings):
         client = await connect(settings)
+        await describe_namespace(client)
         log.info("Connected to %s", settings.server)
         if args.count:
             return await many_pings(client, settings, args)

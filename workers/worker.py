@@ -30,8 +30,8 @@ from temporalio.worker import (
 )
 
 import workflows
-from temporal_client import Settings, connect, load_settings, rotate
-from temporal_diagnosis import describe_namespace, explain
+from temporal_client import Settings, connect, describe_namespace, load_settings, rotate
+from temporal_diagnosis import explain
 from temporal_script import arguments, explained, log, run
 
 WATCH_SECONDS = 5.0
