@@ -3,7 +3,8 @@
     python tests/benchmark/run.py                        the whole table, about ten minutes
     python tests/benchmark/run.py worker --rounds 9      one of its parts, more closely
     python tests/benchmark/run.py sizing                 one to four worker processes
-    python tests/benchmark/run.py settings               what each setting of the worker is worth
+    python tests/benchmark/run.py compression pollers    what these settings of the kit are worth
+    python tests/benchmark/run.py eager                  what its layout of workflows/ is worth
 
 Linux only; needs requirements-dev.txt. In each round both sides do the same, and the one that goes
 first changes from round to round; the table has the medians. CPU time is the operating system's own
@@ -153,9 +154,11 @@ def ping(bench: Bench, to: Running, count: int, concurrency: int) -> Load:
     return Load(cpu / count * 1000, float(said[1]), float(said[2]))
 
 
-def measure_worker(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
+def measure_worker(
+    bench: Bench, ours: bool, other: Kit | None = None
+) -> Iterator[tuple[Line, float]]:
     """A worker that does nothing, and then pings at several loads."""
-    with worker(bench, bench.kit() if ours else None) as running:
+    with worker(bench, bench.kit() if ours else other) as running:
         yield Line("worker: start until it polls", "s"), running.start_seconds
         time.sleep(IDLE_SECONDS)
         yield Line("worker: idle memory", "MB", 1.05), memory(running.pid)
@@ -171,6 +174,24 @@ def measure_worker(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
         yield Line("worker: memory after 740 pings", "MB"), memory(running.pid)
 
 
+def measure_compression(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
+    """The kit against itself with gRPC's compression, which it switches off."""
+    other = bench.kit("compression", lambda kit: edit(kit, "temporal_client.py", ".NONE", ".GZIP"))
+    yield from _named("compression", measure_worker(bench, ours, other))
+
+
+def measure_pollers(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
+    """The kit against itself with the SDK's own limit for pollers that grow with the load."""
+    other = bench.kit("pollers", lambda kit: edit(kit, "workers/worker.py", "(maximum=20)", "()"))
+    yield from _named("pollers", measure_worker(bench, ours, other))
+
+
+def _named(name: str, lines: Iterator[tuple[Line, float]]) -> Iterator[tuple[Line, float]]:
+    """The same lines, told apart and without goals."""
+    for line, value in lines:
+        yield Line(f"{name}: {line.what.removeprefix('worker: ')}", line.unit), value
+
+
 def add_modules(kit: Kit) -> None:
     """Give a copy of the kit fifty workflow modules, each added as the README says."""
     first = (kit.root / "workflows/ping_workflow.py").read_text(encoding="utf-8")
@@ -179,7 +200,7 @@ def add_modules(kit: Kit) -> None:
         text = first.replace("PingWorkflow", f"PingWorkflow{number}")
         (kit.root / f"workflows/ping_workflow{number}.py").write_text(text, encoding="utf-8")
         lines += f'    "PingWorkflow{number}": "workflows.ping_workflow{number}",\n'
-    change(kit, "workflows/__init__.py", "WORKFLOWS = {\n", f"WORKFLOWS = {{\n{lines}")
+    edit(kit, "workflows/__init__.py", "WORKFLOWS = {\n", f"WORKFLOWS = {{\n{lines}")
 
 
 def add_modules_eagerly(kit: Kit) -> None:
@@ -189,10 +210,10 @@ def add_modules_eagerly(kit: Kit) -> None:
         f"from .ping_workflow{number} import PingWorkflow{number}\n"
         for number in range(2, MODULES + 1)
     )
-    change(kit, "workflows/__init__.py", "def __getattr__", f"{imports}\n\ndef __getattr__")
+    edit(kit, "workflows/__init__.py", "def __getattr__", f"{imports}\n\ndef __getattr__")
 
 
-def change(kit: Kit, file: str, old: str, new: str) -> None:
+def edit(kit: Kit, file: str, old: str, new: str) -> None:
     """Change a file of a copy of the kit."""
     path = kit.root / file
     text = path.read_text(encoding="utf-8")
@@ -293,7 +314,7 @@ def add_waiting(kit: Kit) -> None:
     """Give a copy of the kit a workflow that a worker has to remember."""
     (kit.root / "workflows/waiting.py").write_text(WAITING, encoding="utf-8")
     added = 'WORKFLOWS = {\n    "Waiting": "workflows.waiting",\n'
-    change(kit, "workflows/__init__.py", "WORKFLOWS = {\n", added)
+    edit(kit, "workflows/__init__.py", "WORKFLOWS = {\n", added)
 
 
 def measure_cache(bench: Bench) -> None:
@@ -360,8 +381,10 @@ PARTS: dict[str, Part] = {
     "check": measure_check,
     "local": measure_local,
     "eager": measure_eager,
+    "compression": measure_compression,
+    "pollers": measure_pollers,
 }
-TABLE = [name for name in PARTS if name != "eager"]
+TABLE = list(PARTS)[:6]
 
 
 def spread(values: list[float]) -> float:
