@@ -807,7 +807,7 @@ WRONG_FILES = [
         "unset",
     ),
     pem("CA missing", "ca", "{w.missing}", "does not exist"),
-    pem("CA is a key", "ca", "{w.client.key}", "no CERTIFICATE"),
+    pem("CA is a key", "ca", "{w.client.key}", "not CERTIFICATE"),
     pem("CA damaged", "ca", "{w.damaged_ca}", "damaged"),
     pem("CA expired", "ca", "{w.expired_ca}", "expired on"),
     pem("CA is DER", "ca", "{w.der}", "DER"),

@@ -624,10 +624,11 @@ class World:
 
     @cached_property
     def web(self) -> str:
-        server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler
-        )
-        server.RequestHandlerClass = http.server.BaseHTTPRequestHandler
+        class Quiet(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.closing.callback(server.server_close)
         self.closing.callback(server.shutdown)
