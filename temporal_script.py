@@ -38,9 +38,19 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def run(
-    main: Callable[[argparse.Namespace], Awaitable[int]], parser: argparse.ArgumentParser
+    main: Callable[[argparse.Namespace], Awaitable[int]],
+    parser: argparse.ArgumentParser,
+    *,
+    has_children: bool = False,
 ) -> NoReturn:
-    """Run a script's `main` to its exit code, and leave the process with exactly that code."""
+    """Run a script's `main` to its exit code, and leave the process with exactly that code.
+
+    Args:
+        main: Takes the parsed arguments, gives the exit code; cancelled by Ctrl+C and SIGTERM.
+        parser: The script's options, from `arguments`.
+        has_children: Whether `main` has processes to end, which a second Ctrl+C must not keep it
+            from; without them a second one leaves at once.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that has no ✓ is no reason to fail
             stream.reconfigure(errors="backslashreplace")
@@ -54,22 +64,25 @@ def run(
         logging.getLogger("temporalio").setLevel(logging.WARNING)
         for own in ("workflow", "activity"):  # what your own code logs
             logging.getLogger(f"temporalio.{own}").setLevel(logging.INFO)
-    asyncio.run(_run(main, args))
+    asyncio.run(_run(main, args, has_children))
     raise AssertionError("unreachable: _run leaves the process")
 
 
 async def _run(
-    main: Callable[[argparse.Namespace], Awaitable[int]], args: argparse.Namespace
+    main: Callable[[argparse.Namespace], Awaitable[int]],
+    args: argparse.Namespace,
+    has_children: bool,
 ) -> NoReturn:
     task = asyncio.ensure_future(main(args))
     loop = asyncio.get_running_loop()
     signals: list[int] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        if signals:  # asked a second time: at once
+        if signals and not has_children:
             leave(128 + number)
-        signals.append(number)
-        loop.call_soon_threadsafe(task.cancel)
+        if not signals:
+            signals.append(number)
+            loop.call_soon_threadsafe(task.cancel)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)

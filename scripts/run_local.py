@@ -148,4 +148,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    run(main, parser())
+    run(main, parser(), has_children=True)
