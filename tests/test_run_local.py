@@ -234,11 +234,12 @@ def test_stopped_right_at_the_start_it_leaves_nothing_behind(
 
 
 @posix
-def test_stopped_twice_from_a_terminal_it_leaves_nothing_behind(kit: Kit) -> None:
+@pytest.mark.parametrize("to", ["the script", "its group"])
+def test_stopped_twice_it_leaves_nothing_behind(kit: Kit, to: str) -> None:
     with kit.start(SCRIPT) as running:
         running.wait_for("Starting PingWorkflow")
         for _ in range(2):
-            os.killpg(running.process.pid, signal.SIGINT)
+            send(running, signal.SIGINT, to)
         assert running.wait(30) in (0, 130)
         expect_nothing_left(running)
 
