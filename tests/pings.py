@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import grpc  # type: ignore[import-untyped]
@@ -59,7 +60,9 @@ class Pings:
     def first_answer_after(self, moment: float) -> float:
         """Seconds from a moment, as ``time.time`` tells it, to the first answer after it."""
         while True:
-            closed = [run.close_time.ToNanoseconds() / 1e9 for run in self._runs()]
+            closed = []
+            with suppress(grpc.RpcError):  # a server that has just come back, on a busy machine
+                closed = [run.close_time.ToNanoseconds() / 1e9 for run in self._runs()]
             if after := [end for end in closed if end > moment]:
                 return min(after) - moment
             assert time.time() - moment < 60, "no ping was answered within 60 s"
@@ -92,7 +95,7 @@ class Pings:
         runs: list[WorkflowExecutionInfo] = []
         while True:
             method, answer = "ListWorkflowExecutions", ListWorkflowExecutionsResponse
-            page = call(self.address, method, request, answer)
+            page = call(self.address, method, request, answer, 20)
             runs += page.executions
             request.next_page_token = page.next_page_token
             if not page.next_page_token:
