@@ -105,4 +105,4 @@ class Pings:
         request = GetWorkflowExecutionHistoryRequest(namespace=self.namespace)
         request.execution.workflow_id = workflow_id
         method, answer = "GetWorkflowExecutionHistory", GetWorkflowExecutionHistoryResponse
-        return call(self.address, method, request, answer).history
+        return call(self.address, method, request, answer, 20).history
