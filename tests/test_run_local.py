@@ -228,8 +228,8 @@ def test_stopped_right_at_the_start_it_leaves_nothing_behind(
         with kit.start(SCRIPT) as running:
             time.sleep(delay)
             os.killpg(running.process.pid, number)
-            assert running.wait(30) in (-number, 128 + number)
-            assert running.stdout == ""
+            code = running.wait(30)  # 0 where the machine is so quick that the ping is answered
+            assert (code, running.stdout) in ((-number, ""), (128 + number, ""), (0, "ok\n"))
             expect_nothing_left(running)
 
 
