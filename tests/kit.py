@@ -137,6 +137,12 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
     """Signal a whole session, even one whose leader has ended and left others behind."""
     # Nobody may be left; macOS answers "not permitted" where only a zombie is.
     with contextlib.suppress(ProcessLookupError, PermissionError):
+        if process.returncode is not None:
+            # The leader is gone for good. Whoever has its number now is somebody else: numbers
+            # come round again within minutes on a busy machine, but not while a group holds one.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, 0)
+                return
         os.killpg(process.pid, number)
 
 

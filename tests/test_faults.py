@@ -69,8 +69,8 @@ class Team:
             if worker.process.poll() is None:
                 worker.signal(signal.SIGTERM)
                 assert worker.wait() == 0, worker.stderr
-            with pytest.raises(ProcessLookupError):
-                os.killpg(worker.process.pid, 0)
+                with pytest.raises(ProcessLookupError):
+                    os.killpg(worker.process.pid, 0)
 
     def __enter__(self) -> Team:
         return self
