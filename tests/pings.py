@@ -1,14 +1,16 @@
-"""What the server says of the pings that were started on it: the last word on what is lost."""
+"""Pings without end, and what the server says of them: the last word on what is lost."""
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 import grpc  # type: ignore[import-untyped]
-from kit import call
+from kit import RunningScript, call
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import History
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -22,6 +24,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 PING = "WorkflowType = 'PingWorkflow'"
+ENDLESS = ("-c", "1000000")  # for start_ping.py: more than any machine answers in a test
 
 
 def wait_until(true: Callable[[], bool], what: str, timeout: float = 60) -> float:
@@ -53,9 +56,10 @@ class Pings:
             return 0
         return answer.count
 
-    def wait_for(self, answered: int) -> None:
-        """Wait until so many have their answer."""
-        wait_until(lambda: self.count() >= answered, f"{answered} answered pings")
+    def wait_for_more(self, more: int) -> None:
+        """Wait until so many more have their answer."""
+        wanted = self.count() + more
+        wait_until(lambda: self.count() >= wanted, f"{wanted} answered pings")
 
     def first_answer_after(self, moment: float) -> float:
         """Seconds from a moment, as ``time.time`` tells it, to the first answer after it."""
@@ -68,11 +72,14 @@ class Pings:
             assert time.time() - moment < 60, "no ping was answered within 60 s"
             time.sleep(0.1)
 
-    def all_answered(self, started: int) -> None:
-        """Each of so many pings has run once, to ``ok``, and there is no other."""
-        wait_until(lambda: self.count() == started, f"{started} answered pings")
+    def all_answered(self, at_least: int) -> int:
+        """Each has run once, to ``ok``; gives how many there are."""
+        wait_until(
+            lambda: self.count() >= at_least and not self.count("ExecutionStatus = 'Running'"),
+            f"{at_least} answered pings and none that runs",
+        )
         runs = self._runs()
-        assert len({run.execution.workflow_id for run in runs}) == len(runs) == started
+        assert len({run.execution.workflow_id for run in runs}) == len(runs) >= at_least
         done = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
         assert {run.status for run in runs} == {done}
         answers = []
@@ -80,7 +87,8 @@ class Pings:
             history = self._history(run.execution.workflow_id)
             last = history.events[-1].workflow_execution_completed_event_attributes
             answers += [payload.data for payload in last.result.payloads]
-        assert answers == [b'"ok"'] * started
+        assert answers == [b'"ok"'] * len(runs)
+        return len(runs)
 
     def tasks_timed_out(self) -> int:
         """How often a worker was given a task and never answered it."""
@@ -106,3 +114,13 @@ class Pings:
         request.execution.workflow_id = workflow_id
         method, answer = "GetWorkflowExecutionHistory", GetWorkflowExecutionHistoryResponse
         return call(self.address, method, request, answer, 20).history
+
+
+def judge(load: RunningScript, pings: Pings, fault: str, *numbers: str) -> None:
+    """End what starts pings without end; each that it started is answered, as the server says."""
+    load.signal(signal.SIGINT)
+    assert load.wait() == 130, load.stderr
+    ok, failed = map(int, re.findall(r"(\d+) (?:ok|failed)", load.stdout))
+    assert failed == 0, load.stderr
+    assert len(load.stdout.splitlines()) == 1
+    print(f"{fault}: {load.stdout.strip()}; {pings.all_answered(ok)} started", *numbers, sep="; ")

@@ -149,8 +149,12 @@ async def main(_: argparse.Namespace) -> int:
         log.info("  - Version: %s, %s", settings.deployment_name, settings.build_id)
     polling = asyncio.ensure_future(worker.run())
     watching = asyncio.ensure_future(watch(worker, settings))
-    log.info("Worker running... (Ctrl+C to stop)")
     try:
+        # The SDK asks the server once more before it polls; one that is gone by then ends the run.
+        while not (worker.is_running or polling.done()):
+            await asyncio.sleep(0.01)
+        if worker.is_running:
+            log.info("Worker running... (Ctrl+C to stop)")
         await asyncio.wait([polling])
     except asyncio.CancelledError:
         watching.cancel()
