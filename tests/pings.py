@@ -24,6 +24,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 PING = "WorkflowType = 'PingWorkflow'"
+HUNDREDS = 300
 ENDLESS = ("-c", "1000000")  # for start_ping.py: more than any machine answers in a test
 
 
@@ -118,6 +119,7 @@ class Pings:
 
 def judge(load: RunningScript, pings: Pings, fault: str, *numbers: str) -> None:
     """End what starts pings without end; each that it started is answered, as the server says."""
+    pings.wait_for_more(max(0, HUNDREDS - pings.count()))
     load.signal(signal.SIGINT)
     assert load.wait() == 130, load.stderr
     ok, failed = map(int, re.findall(r"(\d+) (?:ok|failed)", load.stdout))
