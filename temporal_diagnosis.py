@@ -513,24 +513,28 @@ async def _pollers(client: Client, namespace: str, queue: str) -> list[tuple[flo
 
 
 async def _polled(client: Client, namespace: str, queue: str) -> list[tuple[str, str]]:
-    """Namespace and queue of workers that were perhaps meant: a queue much like it, or the same
-    queue elsewhere.
+    """Namespace and queue of workers that were perhaps meant, the likeliest first: a queue much
+    like it, the same queue elsewhere, any other.
     """
-    queues = [f"{queue} ", f" {queue}", queue.lower(), "ap-default"]
+    places = [(namespace, other) for other in (f"{queue} ", f" {queue}", queue.lower())]
+    if not client.namespace.count("."):  # an own server, not Temporal Cloud, tells its namespaces
+        places += [(other, queue) for other in await _namespaces(client)]
+    places.append((namespace, "ap-default"))
     request = ListWorkersRequest(namespace=namespace, page_size=50)
     try:
         listed = await client.workflow_service.list_workers(request, timeout=LOOK_TIMEOUT)
-        queues += [worker.worker_heartbeat.task_queue for worker in listed.workers_info]
+        places += [(namespace, one.worker_heartbeat.task_queue) for one in listed.workers_info]
     except RPCError:
         pass  # a server that keeps no such list
-    places = [(namespace, other) for other in queues]
-    if not client.namespace.count("."):  # an own server, not Temporal Cloud, tells its namespaces
-        places += [(other, queue) for other in await _namespaces(client)]
     places = [place for place in dict.fromkeys(places) if place != (namespace, queue)]
     asked = (_pollers(client, *place) for place in places)
     answers = await asyncio.gather(*asked, return_exceptions=True)
     found = zip(places, answers, strict=True)
-    return [place for place, pollers in found if pollers and isinstance(pollers, list)][:2]
+    return [
+        place
+        for place, pollers in found
+        if isinstance(pollers, list) and pollers and pollers[0][0] <= STALE_SECONDS
+    ][:2]
 
 
 RUNGS: tuple[tuple[str, float, Callable[[Climb], Awaitable[Finding]]], ...] = (
