@@ -395,7 +395,8 @@ class _Reading:
             self.wrong(".env is not UTF-8 text", f"save {path} again, as UTF-8")
             return {}
         except OSError as error:
-            self.wrong(f".env cannot be read: {error.strerror}", f"chmod 600 {path}")
+            mend = f"make {path} a file" if path.is_dir() else f"chmod 600 {path}"
+            self.wrong(f".env cannot be read: {error.strerror}", mend)
             return {}
         from dotenv import dotenv_values  # who has no .env does not pay for it
         from dotenv.parser import parse_stream

@@ -158,7 +158,8 @@ def as_example(text: str, world: World) -> str:
     """Replace what is this machine's: folders, ports, keys."""
     for folder in (world.folder, world.certificates.folder):
         text = text.replace(str(folder), "certs")
-    text = text.replace("certs/latin.env", ".env").replace("certs/windows/", "")
+    text = text.replace("certs/latin.env", ".env")
+    text = re.sub("certs/(windows|docker)/", "", text)
     text = re.sub(r"(127\.0\.0\.1|localhost)(:|, port )\d{5}", r"\1\g<2>7233", text)
     text = re.sub(r", Testing CA #[\w-]+", "", text)
     return re.sub(r"\b\d+@[\w.-]+", "4711@worker-1", text)
@@ -275,7 +276,8 @@ async def in_files(world: World) -> list[Finding]:
     latin = world.file("latin.env", "TEMPORAL_NAMESPACE=caf\u00e9".encode("latin-1"))
     (world.folder / "windows").mkdir()
     world.file("windows/.env.txt", "TEMPORAL_NAMESPACE=payments.a1b2c\n")
-    for dotenv in (latin, world.folder, world.folder / "windows" / ".env"):
+    (world.folder / "docker/.env").mkdir(parents=True)  # as it makes a mount that isn't there
+    for dotenv in (latin, world.folder / "docker/.env", world.folder / "windows/.env"):
         found += temporal_client.read_settings({}, dotenv)[1]
     with socket.create_server(("127.0.0.1", 9464)):
         try:

@@ -25,7 +25,7 @@ from cloud_front import NAMESPACE, Certificates, CloudFront
 from kit import DevServer, Kit, RunningScript, create_namespace
 from pings import ENDLESS, Pings, judge, wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 WORKER, PING = "workers/worker.py", "scripts/start_ping.py"
 
@@ -55,7 +55,7 @@ class Team:
         return worker
 
     def pings(
-        self, concurrency: int = 10, namespace: str = "default", timeout: int = 90
+        self, concurrency: int = 100, namespace: str = "default", timeout: int = 90
     ) -> RunningScript:
         """Start pings without end, straight to the server, and go on."""
         args = (*ENDLESS, "--concurrency", str(concurrency), "--timeout", str(timeout))
@@ -261,7 +261,7 @@ def test_api_key_rotated_and_revoked(
         settings = {**_through(front, certificates), "TEMPORAL_API_KEY_FILE": key_file}
         with Team(kit, server, **settings) as team:
             worker = team.hire()
-            load = team.pings(namespace=NAMESPACE)
+            load = team.pings(10, NAMESPACE)
             pings.wait_for_more(20)
 
             rotated = _replace(key_file, second)
@@ -322,7 +322,7 @@ def test_client_certificate_rotated(
         }
         with Team(kit, server, **settings) as team:
             worker = team.hire()
-            load = team.pings(namespace=NAMESPACE)
+            load = team.pings(10, NAMESPACE)
             pings.wait_for_more(20)
 
             _replace(cert_file, new.certificate.read_text())  # its key is still to come

@@ -367,6 +367,7 @@ def test_an_env_file_that_cannot_be_read_is_an_error(read: Reader, tmp_path: Pat
     (tmp_path / ".env").mkdir()
     read()
     assert read.the_problem().startswith(".env cannot be read: ")
+    assert read.findings[0].remedy == (f"make {tmp_path / '.env'} a file",)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")

@@ -11,7 +11,7 @@ import pytest
 from kit import DevServer, Kit, RunningScript
 from pings import ENDLESS, Pings, judge, wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 DEPLOYMENT = "ping"
 LONG = """
