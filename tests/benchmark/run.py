@@ -39,6 +39,7 @@ from temporalio.client import Client
 PLAIN = Path(__file__).resolve().parent / "plain"
 TICKS = os.sysconf("SC_CLK_TCK")
 MODULES = 50
+COMPUTE = 1_000_000  # numbers to add up: 10 to 20 ms of CPU
 IDLE_SECONDS = 2.0
 RUNS = 5  # of a short process, each side, in one round
 
@@ -340,31 +341,42 @@ def measure_cache(bench: Bench) -> None:
     print(f"memory of a worker: {each:.0f} kB for each workflow that waits")
 
 
+def add_computing(kit: Kit) -> None:
+    """Let the ping of a copy of the kit compute for some time before it answers."""
+    edit(kit, "workflows/ping_workflow.py", 'return "ok"', f'sum(range({COMPUTE})); return "ok"')
+
+
 def measure_sizing(bench: Bench, rounds: int) -> None:
     """Print what one to four worker processes do together, and who is busy meanwhile."""
     names = ("workers", "pings/s", "p99 ms", "worker CPU ms", "server CPU ms", "cores busy")
-    print(" ".join(f"{name:>13}" for name in names), flush=True)
-    server = bench.server.process.pid
+    header = " ".join(f"{name:>13}" for name in names)
+    print(f"the ping, where the server has most of the work\n{header}", flush=True)
     for count in (1, 2, 3, 4):
-        rows = []
-        for _ in range(rounds):
-            with ExitStack() as stack:
-                queue = bench.new_queue()
-                all_workers = [
-                    stack.enter_context(worker(bench, bench.kit(), queue)) for _ in range(count)
-                ]
-                ping(bench, all_workers[0], 40 * count, 20)
-                before = [cpu_seconds(pid) for pid in (server, *(one.pid for one in all_workers))]
-                idle_before, began = _idle_seconds(), time.perf_counter()
-                load = ping(bench, all_workers[0], 600, 100)
-                seconds = time.perf_counter() - began
-                busy = (os.cpu_count() or 1) - (_idle_seconds() - idle_before) / seconds
-                after = [cpu_seconds(pid) for pid in (server, *(one.pid for one in all_workers))]
-                spent = [(b - a) / 600 * 1000 for a, b in zip(before, after, strict=True)]
-                rows.append((load.rate, load.p99, sum(spent[1:]), spent[0], busy))
-        rate, p99, ours, servers, busy = map(statistics.median, zip(*rows, strict=True))
-        cells = (str(count), f"{rate:.0f}", f"{p99:.0f}", f"{ours:.1f}", f"{servers:.1f}")
-        print(" ".join(f"{cell:>13}" for cell in (*cells, f"{busy:.2f}")), flush=True)
+        print(_sizes(bench, bench.kit(), count, rounds), flush=True)
+    print(f"a ping that computes, where the workers have it\n{header}", flush=True)
+    for count in (1, 2, 3, 4):
+        print(_sizes(bench, bench.kit("computing", add_computing), count, rounds), flush=True)
+
+
+def _sizes(bench: Bench, kit: Kit, count: int, rounds: int) -> str:
+    server = bench.server.process.pid
+    rows = []
+    for _ in range(rounds):
+        with ExitStack() as stack:
+            queue = bench.new_queue()
+            workers = [stack.enter_context(worker(bench, kit, queue)) for _ in range(count)]
+            ping(bench, workers[0], 40 * count, 20)
+            before = [cpu_seconds(pid) for pid in (server, *(one.pid for one in workers))]
+            idle_before, began = _idle_seconds(), time.perf_counter()
+            load = ping(bench, workers[0], 600, 100)
+            seconds = time.perf_counter() - began
+            busy = (os.cpu_count() or 1) - (_idle_seconds() - idle_before) / seconds
+            after = [cpu_seconds(pid) for pid in (server, *(one.pid for one in workers))]
+            spent = [(b - a) / 600 * 1000 for a, b in zip(before, after, strict=True)]
+            rows.append((load.rate, load.p99, sum(spent[1:]), spent[0], busy))
+    rate, p99, ours, servers, busy = map(statistics.median, zip(*rows, strict=True))
+    cells = (str(count), f"{rate:.0f}", f"{p99:.0f}", f"{ours:.1f}", f"{servers:.1f}")
+    return " ".join(f"{cell:>13}" for cell in (*cells, f"{busy:.2f}"))
 
 
 def _idle_seconds() -> float:
