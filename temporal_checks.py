@@ -190,7 +190,10 @@ def check_settings(
             fault = "has invisible characters in it"
             mend = "".join(filter(str.isprintable, value))
         if fault:
-            yield wrong(f"{origin} {fault}", f"{origin.name}={mend}")
+            line = f"{origin.name}={mend}"
+            if official == "TEMPORAL_API_KEY":
+                line = api_key_line(settings, "the API key and nothing else")
+            yield wrong(f"{origin} {fault}", line)
             spoilt.add(official)
     if not spoilt & {"TEMPORAL_ADDRESS", "TEMPORAL_TLS_SERVER_NAME"}:
         yield from _check_address(settings)
@@ -382,10 +385,18 @@ def _check_credentials(settings: Settings, values: Mapping[str, str | None]) -> 
             yield worth(f"mTLS by private link ({host}) needs the namespace endpoint's name", mend)
 
 
+def api_key_line(settings: Settings, key: str) -> str:
+    """The line that sets the API key, which may stand in a file."""
+    if settings.is_set("TEMPORAL_API_KEY_FILE"):
+        file = settings.origin("TEMPORAL_API_KEY_FILE")
+        return f"write {key} into {file.shown}, the {file.name}"
+    return f"{settings.origin('TEMPORAL_API_KEY').name}=<{key}>"
+
+
 def _check_api_key(settings: Settings) -> Iterator[Finding]:
     key, origin = settings.api_key or "", settings.origin("TEMPORAL_API_KEY")
     said = f"{origin.name} ({origin.source})"
-    mend = f"{origin.name}=<the whole API key and nothing else>"
+    mend = api_key_line(settings, "the whole API key and nothing else")
     if key.lower().startswith("bearer "):
         yield wrong(f"{said} begins with 'Bearer', which the SDK adds itself", mend)
     elif "-----BEGIN" in key:
@@ -403,7 +414,8 @@ def _check_api_key(settings: Settings) -> Iterator[Finding]:
             yield worth(f"{said} looks cut off: a token's signature is longer", mend)
         expires, account = claims.get("exp"), claims.get("account_id")
         if isinstance(expires, (int, float)):
-            yield from _check_end(f"the API key in {said}", expires, f"{origin.name}=<a new one>")
+            new = api_key_line(settings, "a new one")
+            yield from _check_end(f"the API key in {said}", expires, new)
         name, _, own = settings.namespace.rpartition(".")
         if name and isinstance(account, str) and account and account != own:
             text = f"the API key is of account {shown(account)}, the namespace of account {own}"

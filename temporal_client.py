@@ -413,6 +413,10 @@ class _Reading:
             elif value and seen.setdefault(binding.key or "", value) != value:
                 note = f"{where} sets {shown(binding.key or '')} again, and counts"
                 self.findings.append(worth(note, "keep one of the two lines"))
+        filled = re.search(r"^#\s*(TEMPORAL_\w+)=[^<\s]+\.(tmprl\.cloud|temporal\.io)", text, re.M)
+        if filled and not seen:
+            note = f".env sets nothing: {filled[1]} in it is behind a #"
+            self.findings.append(worth(note, "remove the # from the lines that you filled in"))
         return dotenv_values(stream=io.StringIO(text))
 
     def take(self, layer: Mapping[str, str | None], source: str, base: Path) -> None:

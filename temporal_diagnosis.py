@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
     ListNamespacesRequest,
     ListWorkersRequest,
 )
@@ -33,6 +34,7 @@ from temporal_checks import (
     NAMESPACE,
     NO_CHECK_TIME,
     Finding,
+    api_key_line,
     good,
     host_and_port,
     inspect_certificate,
@@ -396,9 +398,10 @@ def _refused(climb: Climb, text: str) -> Finding:
         origin = settings.origin("TEMPORAL_API_KEY")
         if settings.api_key:
             text = f"the server does not accept the API key in {origin.name} ({origin.source})"
+            key = "the whole API key, or a new one: Web UI, Settings, API Keys"
             return wrong(
                 f"{text}: disabled, deleted, expired, cut off, or the namespace takes mTLS only",
-                f"{origin.name}=<a new API key, made in the Web UI under Settings, API Keys>",
+                api_key_line(settings, key),
                 "or a client certificate in its place, if the namespace takes mTLS",
             )
         if settings.client_cert:
@@ -477,39 +480,76 @@ async def _look_for_workers(climb: Climb) -> Finding:
     return await find_workers(client, climb.settings)
 
 
-async def find_workers(client: Client, settings: Settings) -> Finding:
-    """Whether a worker polls the configured queue and, if none does, which queue one polls."""
+async def find_workers(
+    client: Client, settings: Settings, fresh_seconds: float = STALE_SECONDS
+) -> Finding:
+    """Whether a worker polls the configured queue and, if none does, which queue one polls.
+
+    Args:
+        client: A client of the configured namespace.
+        settings: With the queue.
+        fresh_seconds: How long ago a worker that still runs may have polled last.
+    """
     namespace, queue = settings.namespace, settings.task_queue
     try:
-        pollers = await _pollers(client, namespace, queue)
+        found = await _describe(client, namespace, queue)
     except RPCError as error:
         return worth(f"no telling who polls {queue!r}: {shown(error.message)}")
-    if pollers and pollers[0][0] <= STALE_SECONDS:
-        return good(f"{len(pollers)} on {queue!r}, the last poll {pollers[0][0]:.0f} s ago")
+    fresh = [poller for poller in found.pollers if _age(poller) <= fresh_seconds]
+    if fresh:
+        last = min(map(_age, fresh))
+        return _not_current(found, fresh) or good(
+            f"{len(fresh)} on {queue!r}, the last poll {last:.0f} s ago"
+        )
     start = "python workers/worker.py   # in another terminal, with the same settings"
-    if pollers:
-        age, identity = pollers[0]
-        text = f"{identity} polled {queue!r} last {age:.0f} s ago: it is busy, or gone"
-        return worth(text, start)
+    if found.pollers:
+        last_one = min(found.pollers, key=_age)
+        text = f"{last_one.identity} polled {queue!r} last {_age(last_one):.0f} s ago"
+        return worth(f"{text}: it is busy, or gone", start)
     remedy = [start]
     for where, other in await _polled(client, namespace, queue):
         remedy.append(f"or TEMPORAL_TASK_QUEUE and _NAMESPACE as of a worker: {other!r}, {where!r}")
     here = [origin.name for origin in settings.origins.values() if origin.source == "environment"]
     if here:
         remedy.append(f"in the environment of this shell only: {', '.join(here)}")
-    return worth(f"none polls the task queue {queue!r} in namespace {namespace!r}", *remedy)
+    return worth(f"no worker polls the task queue {queue!r} in namespace {namespace!r}", *remedy)
 
 
-async def _pollers(client: Client, namespace: str, queue: str) -> list[tuple[float, str]]:
-    """Who polls a queue for workflows: seconds since the last poll, and identity; newest first."""
+def _not_current(found: DescribeTaskQueueResponse, fresh: list[PollerInfo]) -> Finding | None:
+    """What is wrong if new runs are routed to a Worker Deployment Version that none polls as."""
+    versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    options = [one.deployment_options for one in fresh]
+    versions = [one for one in options if one.worker_versioning_mode == versioned]
+    builds = {(one.deployment_name, one.build_id) for one in versions}
+    routing = found.versioning_info
+    routed = [
+        (one.deployment_name, one.build_id)
+        for one in (routing.current_deployment_version, routing.ramping_deployment_version)
+        if one.build_id
+    ]
+    if builds.intersection(routed) or (not routed and len(versions) < len(fresh)):
+        return None
+    name, build = max(builds or routed)
+    mend = f"temporal worker deployment set-current-version --deployment-name {name}"
+    mend += f" --build-id {build} --yes"
+    if not builds:
+        mend = f"TEMPORAL_DEPLOYMENT_NAME={name} TEMPORAL_WORKER_BUILD_ID={build} for a worker"
+    return worth("no version that polls is the current one, so no new run gets to a worker", mend)
+
+
+async def _describe(client: Client, namespace: str, queue: str) -> DescribeTaskQueueResponse:
+    """Who polls a queue for workflows, and which version its new runs are for."""
     request = DescribeTaskQueueRequest(
         namespace=namespace,
         task_queue=TaskQueue(name=queue),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
-    found = await client.workflow_service.describe_task_queue(request, timeout=LOOK_TIMEOUT)
-    now = time.time()
-    return sorted((now - one.last_access_time.ToSeconds(), one.identity) for one in found.pollers)
+    return await client.workflow_service.describe_task_queue(request, timeout=LOOK_TIMEOUT)
+
+
+def _age(poller: PollerInfo) -> float:
+    """Seconds since it polled last."""
+    return max(0.0, time.time() - poller.last_access_time.ToNanoseconds() / 1e9)
 
 
 async def _polled(client: Client, namespace: str, queue: str) -> list[tuple[str, str]]:
@@ -527,13 +567,13 @@ async def _polled(client: Client, namespace: str, queue: str) -> list[tuple[str,
     except RPCError:
         pass  # a server that keeps no such list
     places = [place for place in dict.fromkeys(places) if place != (namespace, queue)]
-    asked = (_pollers(client, *place) for place in places)
+    asked = (_describe(client, *place) for place in places)
     answers = await asyncio.gather(*asked, return_exceptions=True)
-    found = zip(places, answers, strict=True)
     return [
         place
-        for place, pollers in found
-        if isinstance(pollers, list) and pollers and pollers[0][0] <= STALE_SECONDS
+        for place, found in zip(places, answers, strict=True)
+        if not isinstance(found, BaseException)
+        and any(_age(poller) <= STALE_SECONDS for poller in found.pollers)
     ][:2]
 
 

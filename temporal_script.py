@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -98,9 +98,16 @@ async def _run(
         log.error("%s", error.strerror or error, exc_info=args.verbose)
     except Exception as error:
         code = 1
-        text = f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}"
+        text = "\n  because of ".join(_causes(error))
         log.error("%s (--verbose shows where)", text, exc_info=args.verbose)
     leave(code)
+
+
+def _causes(error: BaseException | None) -> Iterator[str]:
+    """An error and what it came from, a line each: the SDK's last ones are the telling ones."""
+    while error:
+        yield f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}"
+        error = error.__cause__
 
 
 @asynccontextmanager

@@ -82,13 +82,18 @@ async def start(client: Client, settings: Settings, deadline: float) -> Ping:
 
 
 async def say_if_no_worker(client: Client, settings: Settings) -> None:
-    """After some seconds without an answer, say so if no worker polls the queue."""
-    await asyncio.sleep(NO_WORKER_SECONDS)
-    from temporal_diagnosis import find_workers
+    """After some seconds without an answer, and as soon as it is so, say that no worker polls."""
+    waited = 0.0
+    while True:
+        await asyncio.sleep(NO_WORKER_SECONDS)
+        waited += NO_WORKER_SECONDS
+        from temporal_diagnosis import STALE_SECONDS, find_workers
 
-    finding = await find_workers(client, settings)
-    if finding.mark == "⚠":
-        log.warning("%s", finding)
+        # A worker that runs has polled since the ping began; the second is for the clocks.
+        finding = await find_workers(client, settings, min(waited + 1, STALE_SECONDS))
+        if finding.mark == "⚠":
+            log.warning("%s", finding)
+            return
 
 
 async def why_no_answer(handle: Ping | None, settings: Settings, timeout: float) -> Finding:

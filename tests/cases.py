@@ -528,7 +528,7 @@ WRONG_KEYS = [
         "JSON for key",
         env(CLOUD, API_KEY=None, API_KEY_FILE="{w.json_key_file}"),
         "more than the API key",
-        "TEMPORAL_API_KEY_FILE=",
+        "TEMPORAL_API_KEY_FILE",
     ),
     Case(
         "key and its file",
@@ -558,7 +558,7 @@ WRONG_KEYS = [
         "key file in UTF-16",
         env(CLOUD, API_KEY=None, API_KEY_FILE="{w.utf16_key_file}"),
         "characters that no API key has",
-        "TEMPORAL_API_KEY_FILE=",
+        "TEMPORAL_API_KEY_FILE",
     ),
     Case(
         "key file open to others",
@@ -917,6 +917,14 @@ WRONG_NAMES = [
         env(MTLS, TLS_CERT="{w.renewed.certificate}"),
         "one setting with two values",
         "TEMPORAL_TLS_CLIENT_CERT_PATH=",
+    ),
+    Case(
+        ".env as it is copied",
+        {},
+        ".env sets nothing",
+        "remove the #",
+        mark="⚠",
+        dotenv="# The address.\n#TEMPORAL_ADDRESS=payments.a1b2c.tmprl.cloud:7233\n",
     ),
     Case(
         ".env with a name twice",
@@ -1430,7 +1438,7 @@ NETWORK = [
     Case(
         "no worker",
         env(LOCAL, TASK_QUEUE="nobody"),
-        "none polls the task queue 'nobody'",
+        "no worker polls the task queue 'nobody'",
         "python workers/worker.py",
         WORKERS,
         "⚠",

@@ -107,7 +107,7 @@ UNMADE = {
     "the server may be starting": "a server that starts or is overloaded",
     "PEM file of the server's CA": "a server's certificate that OpenSSL takes and the SDK does not",
     "no telling who polls": "a server that refuses this one call alone",
-    "text, start)": "a worker that last polled over a minute ago: nobody waits that long here",
+    "it is busy, or gone": "a worker that last polled a minute ago: nobody waits that long here",
     "is no name for TLS": "the settings' own checks find it first",
 }
 
@@ -213,7 +213,25 @@ async def on_the_way(world: World, rung: str) -> list[Finding]:
         case = replace(UNKNOWN_TO_CLOUD, settings={**UNKNOWN_TO_CLOUD.settings, **trust(world)})
         with at_its_own_name(world, REGIONAL, keys=[API_KEY], namespaces=["invoices.a1b2c"]):
             found.append(await findings(case, world))
+    if rung == cases.WORKERS:
+        found.append(await without_a_current_version(world))
     return [finding for of_case in found for finding in of_case]
+
+
+async def without_a_current_version(world: World) -> list[Finding]:
+    """What the check finds when the only worker is of a version that gets no runs yet."""
+    settings = env(cases.LOCAL, TASK_QUEUE="versioned")
+    case = Case("no current version", settings, "", rung=cases.WORKERS)
+    version: dict[str, Any] = {"TEMPORAL_DEPLOYMENT_NAME": "ping", "TEMPORAL_WORKER_BUILD_ID": "1"}
+    kit = Kit(world.folder / "versioned" / "kit")
+    with kit.start("workers/worker.py", **case.environment(world), **version) as worker:
+        worker.wait_for("Worker running")
+        for _ in range(100):  # until the server has heard of its first poll
+            found = await findings(case, world)
+            if "no version that polls" in str(found):
+                break
+            await asyncio.sleep(0.1)
+    return found
 
 
 def handshakes(world: World) -> list[Case]:

@@ -91,7 +91,7 @@ def test_a_right_configuration_gets_no_mark(case: Case, kit: Kit, world: World) 
     done = kit.run(CHECK, *options, timeout=SECONDS, **case.environment(world))
     assert done.returncode == 0, done
     marked = [line for line in checks(done.stdout) if line.startswith(("✗", "⚠", "–"))]
-    assert [line for line in marked if not line.startswith("⚠ workers: none polls")] == []
+    assert [line for line in marked if not line.startswith("⚠ workers: no worker polls")] == []
 
 
 # One of each kind: settings in every form that a failure takes, and what the network does.
@@ -293,7 +293,7 @@ def test_workers_elsewhere_are_pointed_to(kit: Kit, dev_server: DevServer) -> No
             said = workers(kit, **here)
             if sum("of a worker" in line for line in said) == 2 or time.monotonic() > end:
                 break
-    assert said[0] == "⚠ workers: none polls the task queue 'Invoices' in namespace 'default'"
+    assert said[0] == "⚠ workers: no worker polls the task queue 'Invoices' in namespace 'default'"
     assert "'invoices', 'default'" in "".join(said)
     assert "'Invoices', 'elsewhere'" in "".join(said)
     assert any("in the environment of this shell only: TEMPORAL_" in line for line in said)

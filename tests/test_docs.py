@@ -271,7 +271,7 @@ def five_steps(reader: Reader, steps: list[str], front: CloudFront, api_key: str
         file.write(fill_in(settings, front, api_key) + "\n")
     checked = reader.type(check).stdout
     assert "✗" not in checked
-    assert "⚠ workers: none polls" in checked
+    assert "⚠ workers: no worker polls" in checked
     with reader.start("python workers/worker.py") as worker:
         worker.wait_for(f"Connected to Temporal Cloud: {NAMESPACE}")
         worker.wait_for("Worker running")
@@ -356,8 +356,14 @@ def test_the_picture_can_be_taken_again(tmp_path: Path) -> None:
 # --- docs/configuration.md --------------------------------------------------------------------
 
 
+@runs("settings for the CLI")
+def test_the_cli_reads_env_file_as_the_guide_says(kit: Kit, dev_server: DevServer) -> None:
+    kit.write_env(f"TEMPORAL_ADDRESS={dev_server.address}\n")
+    assert Reader(kit).type(block("settings for the CLI")).stdout
+
+
 @runs("sources")
-def test_the_environment_wins_over_env_file(kit: Kit) -> None:
+def test_the_environment_wins_over_the_default(kit: Kit) -> None:
     compare("sources", Reader(kit).type(block("sources")).stdout)
 
 

@@ -210,9 +210,20 @@ def test_without_a_worker_ping_ends_by_itself_and_so_does_the_run(
         time.sleep(0.2)
 
 
+def test_a_worker_that_has_gone_is_noticed_at_once(kit: Kit, settings: dict[str, Any]) -> None:
+    with kit.start(WORKER, **settings) as worker:
+        worker.wait_for(RUNNING)
+        assert kit.run(PING, **settings).stdout == "ok\n"
+        worker.signal(signal.SIGKILL)
+        worker.wait()
+    time.sleep(1.5)  # for who polled in the last second before a ping may be there
+    with kit.start(PING, **settings) as ping:
+        assert "it is busy, or gone" in ping.wait_for("WARNING - ", 15)
+
+
 def test_a_worker_that_comes_late_is_in_time(kit: Kit, settings: dict[str, Any]) -> None:
     with kit.start(PING, **settings) as ping:
-        ping.wait_for("none polls the task queue")
+        ping.wait_for("no worker polls the task queue")
         with kit.start(WORKER, **settings):
             assert ping.wait() == 0
         assert ping.stdout == "ok\n"
@@ -311,6 +322,27 @@ def test_own_workflows_and_activities_need_one_line_each(
     expect_plain(worker)
 
 
+def test_an_error_is_told_with_all_that_it_came_from(kit: Kit) -> None:
+    (kit.root / "scripts" / "failing.py").write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "sys.path.insert(0, str(Path(__file__).resolve().parents[1]))\n"
+        "from temporal_script import arguments, run\n"
+        "async def main(_):\n"
+        "    try:\n"
+        "        raise ValueError('the bank is closed\\nand more')\n"
+        "    except ValueError as error:\n"
+        "        raise RuntimeError('the order failed') from error\n"
+        "run(main, arguments('Fails.'))\n"
+    )
+    done = kit.run("scripts/failing.py")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "ERROR - RuntimeError: the order failed\n"
+        "  because of ValueError: the bank is closed (--verbose shows where)\n"
+    )
+
+
 def test_workflows_can_be_imported_from_their_package_which_imports_none_by_itself(
     kit: Kit,
 ) -> None:
@@ -374,7 +406,7 @@ def test_a_stopped_ping_says_by_its_code_what_stopped_it(
     kit: Kit, settings: dict[str, Any], number: signal.Signals, many: bool
 ) -> None:
     with kit.start(PING, *(["-c", "5"] if many else []), **settings) as ping:
-        ping.wait_for("none polls the task queue" if many else "Waiting for result")
+        ping.wait_for("no worker polls the task queue" if many else "Waiting for result")
         ping.signal(number)
         assert ping.wait(10) == 128 + number
     assert (ping.stdout == "") != many
@@ -450,7 +482,7 @@ def test_standard_output_is_the_result_alone_though_the_server_goes_and_comes(
             other.wait_for(RUNNING)
             for waiting in (ping, verbose):
                 waiting.wait_for("Waiting for result...")
-            many.wait_for("none polls the task queue")
+            many.wait_for("no worker polls the task queue")
             server.kill()
             other.wait_for("Lost the server")
             # Long enough for the SDK's own log to have lines to put between the results.
@@ -551,7 +583,7 @@ def test_the_check_without_a_worker_warns_and_passes(kit: Kit, settings: dict[st
     assert done.returncode == 0
     assert marks(done) == "✓✓✓✓✓✓⚠"
     queue = settings["TEMPORAL_TASK_QUEUE"]
-    assert f"none polls the task queue '{queue}' in namespace 'default'" in done.stdout
+    assert f"no worker polls the task queue '{queue}' in namespace 'default'" in done.stdout
     assert "  → python workers/worker.py" in done.stdout
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from kit import DevServer, Kit, RunningScript
 from pings import ENDLESS, Pings, judge, wait_until
+from temporalio.client import Client
+
+from temporal_client import load_settings
+from temporal_diagnosis import find_workers
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -88,9 +94,15 @@ def test_a_rollout_of_two_builds_answers_every_ping(kit: Kit, tmp_path: Path) ->
         pings = Pings(server.address)
         assert "Version: ping, 1" in first.wait_for("  - Version")
         wait_until_known(server, "1")
-        make_current(server, "1")
-        temporal(server, "workflow", "start", *long, "--type", "LongWorkflow", "-t", "ap-default")
         where = {"TEMPORAL_ADDRESS": server.address}
+        assert checked(kit, server) == [
+            "⚠ workers: no version that polls is the current one, so no new run gets to a worker",
+            f"  → temporal worker deployment set-current-version --deployment-name {DEPLOYMENT}"
+            " --build-id 1 --yes",
+        ]
+        make_current(server, "1")
+        wait_until(lambda: "✓ workers: 2" in checked(kit, server)[0], "the check sees both workers")
+        temporal(server, "workflow", "start", *long, "--type", "LongWorkflow", "-t", "ap-default")
         on_build = {
             build: f"TemporalWorkerDeploymentVersion = '{DEPLOYMENT}:{build}'"
             for build in ("1", "2")
@@ -120,6 +132,43 @@ def test_a_rollout_of_two_builds_answers_every_ping(kit: Kit, tmp_path: Path) ->
             for worker in (first, second):
                 worker.signal(signal.SIGTERM)
                 assert worker.wait() == 0, worker.stderr
+
+
+def checked(kit: Kit, server: DevServer) -> list[str]:
+    """What the check says of the workers."""
+    done = kit.run("scripts/check_temporal_config.py", TEMPORAL_ADDRESS=server.address)
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.partition("\n\nNext")[0].splitlines()
+    return lines[[" workers: " in line for line in lines].index(True) :]
+
+
+def test_a_worker_without_version_gets_no_run_that_is_for_a_version(kit: Kit) -> None:
+    with DevServer() as server:
+        with start_worker(kit, server, "1") as versioned:
+            versioned.wait_for("Worker running")
+            wait_until_known(server, "1")
+            make_current(server, "1")
+            versioned.signal(signal.SIGKILL)
+            versioned.wait()
+        gone = time.monotonic()
+        settings = load_settings({"TEMPORAL_ADDRESS": server.address})
+
+        async def found() -> str:
+            client = await Client.connect(server.address)
+            # The server remembers for minutes who has polled: ask for who has since.
+            return str(await find_workers(client, settings, time.monotonic() - gone))
+
+        with kit.start("workers/worker.py", TEMPORAL_ADDRESS=server.address) as worker:
+            worker.wait_for("Worker running")
+            said = ""
+
+            def told() -> bool:
+                nonlocal said
+                said = asyncio.run(found())
+                return "no version that polls" in said
+
+            wait_until(told, "it is told")
+    assert f"→ TEMPORAL_DEPLOYMENT_NAME={DEPLOYMENT} TEMPORAL_WORKER_BUILD_ID=1" in said
 
 
 def test_without_the_two_names_a_worker_is_unversioned(kit: Kit, dev_server: DevServer) -> None:
