@@ -497,15 +497,14 @@ async def find_workers(
         return worth(f"no telling who polls {queue!r}: {shown(error.message)}")
     fresh = [poller for poller in found.pollers if _age(poller) <= fresh_seconds]
     if fresh:
-        last = min(map(_age, fresh))
-        return _not_current(found, fresh) or good(
-            f"{len(fresh)} on {queue!r}, the last poll {last:.0f} s ago"
-        )
+        age = min(map(_age, fresh))
+        text = f"{len(fresh)} on {queue!r}, the last poll {age:.0f} s ago"
+        return _not_current(found, fresh) or good(text)
     start = "python workers/worker.py   # in another terminal, with the same settings"
     if found.pollers:
-        last_one = min(found.pollers, key=_age)
-        text = f"{last_one.identity} polled {queue!r} last {_age(last_one):.0f} s ago"
-        return worth(f"{text}: it is busy, or gone", start)
+        last = min(found.pollers, key=_age)
+        text = f"no poll of {queue!r} in namespace {namespace!r} for {_age(last):.0f} s"
+        return worth(f"{text}: {last.identity} is busy, or gone", start)
     remedy = [start]
     for where, other in await _polled(client, namespace, queue):
         remedy.append(f"or TEMPORAL_TASK_QUEUE and _NAMESPACE as of a worker: {other!r}, {where!r}")

@@ -107,7 +107,7 @@ UNMADE = {
     "the server may be starting": "a server that starts or is overloaded",
     "PEM file of the server's CA": "a server's certificate that OpenSSL takes and the SDK does not",
     "no telling who polls": "a server that refuses this one call alone",
-    "it is busy, or gone": "a worker that last polled a minute ago: nobody waits that long here",
+    "is busy, or gone": "a worker that last polled a minute ago: nobody waits that long here",
     "is no name for TLS": "the settings' own checks find it first",
 }
 

@@ -340,6 +340,8 @@ def long_ago(
 def test_a_worker_that_polled_last_long_ago(long_ago: Future[list[str]]) -> None:
     said = long_ago.result(90)
     assert re.fullmatch(
-        r"⚠ workers: \d+@\S+ polled 'left alone' last \d+ s ago: it is busy, or gone", said[0]
+        r"⚠ workers: no poll of 'left alone' in namespace 'default' for \d+ s: "
+        r"\d+@\S+ is busy, or gone",
+        said[0],
     )
     assert said[1].startswith("  → python workers/worker.py")

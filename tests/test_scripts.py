@@ -218,7 +218,7 @@ def test_a_worker_that_has_gone_is_noticed_at_once(kit: Kit, settings: dict[str,
         worker.wait()
     time.sleep(1.5)  # for who polled in the last second before a ping may be there
     with kit.start(PING, **settings) as ping:
-        assert "it is busy, or gone" in ping.wait_for("WARNING - ", 15)
+        assert "is busy, or gone" in ping.wait_for("WARNING - ", 15)
 
 
 def test_a_worker_that_comes_late_is_in_time(kit: Kit, settings: dict[str, Any]) -> None:
