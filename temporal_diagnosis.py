@@ -480,22 +480,22 @@ async def _look_for_workers(climb: Climb) -> Finding:
     return await find_workers(client, climb.settings)
 
 
-async def find_workers(
-    client: Client, settings: Settings, fresh_seconds: float = STALE_SECONDS
-) -> Finding:
+async def find_workers(client: Client, settings: Settings, since: float = 0) -> Finding:
     """Whether a worker polls the configured queue and, if none does, which queue one polls.
 
     Args:
         client: A client of the configured namespace.
         settings: With the queue.
-        fresh_seconds: How long ago a worker that still runs may have polled last.
+        since: A worker that runs has polled after this moment, in seconds since 1970, and in any
+            case within the last minute.
     """
     namespace, queue = settings.namespace, settings.task_queue
     try:
         found = await _describe(client, namespace, queue)
     except RPCError as error:
         return worth(f"no telling who polls {queue!r}: {shown(error.message)}")
-    fresh = [poller for poller in found.pollers if _age(poller) <= fresh_seconds]
+    within = min(time.time() - since, STALE_SECONDS)
+    fresh = [poller for poller in found.pollers if _age(poller) <= within]
     if fresh:
         age = min(map(_age, fresh))
         text = f"{len(fresh)} on {queue!r}, the last poll {age:.0f} s ago"
