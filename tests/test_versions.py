@@ -148,6 +148,8 @@ def test_a_worker_without_version_gets_no_run_that_is_for_a_version(kit: Kit) ->
             versioned.wait_for("Worker running")
             wait_until_known(server, "1")
             make_current(server, "1")
+            # The queue hears of it later: from a worker that polls, if it was new to the version.
+            wait_until(lambda: "✓ workers: 1" in checked(kit, server)[0], "the queue knows it")
             versioned.signal(signal.SIGKILL)
             versioned.wait()
         gone = time.time()
