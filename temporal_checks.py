@@ -101,6 +101,11 @@ def shown(value: str) -> str:
     return value if len(value) <= 250 else f"{value[:60]}…"
 
 
+def shown_error(error: BaseException) -> str:
+    """An error's type and the first line of what it says, as they may be printed."""
+    return f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}"
+
+
 def _random(word: str) -> bool:
     """Whether a word looks as keys do: words that people make up change case less often."""
     changes = re.findall(r"(?<=[a-z])[A-Z0-9]|(?<=[0-9])[A-Za-z]", word)

@@ -43,6 +43,7 @@ from temporal_checks import (
     near_cloud,
     pem_origin,
     shown,
+    shown_error,
     worth,
     wrong,
 )
@@ -107,7 +108,7 @@ async def explain(error: BaseException, settings: Settings) -> Finding:
         async for finding in walk(settings):
             if finding.mark == "✗":
                 return finding
-    return wrong(f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}")
+    return wrong(shown_error(error))
 
 
 async def _resolve(climb: Climb) -> Finding:

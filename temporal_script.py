@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from temporal_checks import Failure, shown
+from temporal_checks import Failure, shown_error
 
 if TYPE_CHECKING:
     from temporal_client import Settings
@@ -106,7 +106,7 @@ async def _run(
 def _causes(error: BaseException | None) -> Iterator[str]:
     """An error and what it came from, a line each: the SDK's last ones are the telling ones."""
     while error:
-        yield f"{type(error).__name__}: {shown(str(error).partition(chr(10))[0])}"
+        yield shown_error(error)
         error = error.__cause__
 
 

@@ -102,7 +102,7 @@ UNKNOWN_TO_CLOUD = Case(
 )
 # Parts of statements that name a cause which no case makes, and why.
 UNMADE = {
-    "type(error).__name__": "what no rung of the ladder explains",
+    "shown_error(error)": "what no rung of the ladder explains",
     "shown(text.partition": "an error of the SDK that is not known yet",
     "the server may be starting": "a server that starts or is overloaded",
     "PEM file of the server's CA": "a server's certificate that OpenSSL takes and the SDK does not",

@@ -119,7 +119,7 @@ class Pings:
 
 def judge(load: RunningScript, pings: Pings, fault: str, *numbers: str) -> None:
     """End what starts pings without end; each that it started is answered, as the server says."""
-    pings.wait_for_more(max(0, HUNDREDS - pings.count()))
+    wait_until(lambda: pings.count() >= HUNDREDS, f"{HUNDREDS} answered pings")
     load.signal(signal.SIGINT)
     assert load.wait() == 130, load.stderr
     ok, failed = map(int, re.findall(r"(\d+) (?:ok|failed)", load.stdout))

@@ -350,12 +350,13 @@ def measure_sizing(bench: Bench, rounds: int) -> None:
     """Print what one to four worker processes do together, and who is busy meanwhile."""
     names = ("workers", "pings/s", "p99 ms", "worker CPU ms", "server CPU ms", "cores busy")
     header = " ".join(f"{name:>13}" for name in names)
-    print(f"the ping, where the server has most of the work\n{header}", flush=True)
-    for count in (1, 2, 3, 4):
-        print(_sizes(bench, bench.kit(), count, rounds), flush=True)
-    print(f"a ping that computes, where the workers have it\n{header}", flush=True)
-    for count in (1, 2, 3, 4):
-        print(_sizes(bench, bench.kit("computing", add_computing), count, rounds), flush=True)
+    for title, kit in (
+        ("the ping, where the server has most of the work", bench.kit()),
+        ("a ping that computes, where the workers have it", bench.kit("computing", add_computing)),
+    ):
+        print(f"{title}\n{header}", flush=True)
+        for count in (1, 2, 3, 4):
+            print(_sizes(bench, kit, count, rounds), flush=True)
 
 
 def _sizes(bench: Bench, kit: Kit, count: int, rounds: int) -> str:
