@@ -269,11 +269,11 @@ def test_api_key_rotated_and_revoked(
             to_use = time.monotonic() - rotated
             worker.wait_for("Credentials changed: the new ones are in use")
             front.revoke(first)
-            front.forget_calls()
 
             _replace(key_file, wrong)
             worker.wait_for("Changed settings not taken up, the old ones stay in use")
             worker.wait_for("does not accept the API key in TEMPORAL_API_KEY_FILE")
+            front.forget_calls()  # only now has all arrived that was on its way at the rotation
             pings.wait_for_more(20)
             assert first not in {call.api_key for call in front.calls}
 
