@@ -298,6 +298,9 @@ def _check_no_address(settings: Settings, endpoint: str) -> Iterator[Finding]:
 
 def _check_namespace(settings: Settings) -> Iterator[Finding]:
     namespace, origin = settings.namespace, settings.origin("TEMPORAL_NAMESPACE")
+    if settings.headers.get("temporal-namespace", namespace) != namespace:
+        text = f"TEMPORAL_GRPC_META_TEMPORAL_NAMESPACE is another namespace than {namespace}"
+        yield wrong(text, "unset TEMPORAL_GRPC_META_TEMPORAL_NAMESPACE: the SDK sends the header")
     stands_for = {}  # the namespace in a namespace endpoint's own name
     for official, host in (
         ("TEMPORAL_ADDRESS", host_and_port(settings.address)[0]),

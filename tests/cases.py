@@ -617,6 +617,12 @@ WRONG_KEYS = [
         "TEMPORAL_GRPC_META_AUTHORIZATION",
         "TEMPORAL_API_KEY=",
     ),
+    Case(
+        "header of another namespace",
+        env(CLOUD, GRPC_META_TEMPORAL_NAMESPACE="orders.a1b2c"),
+        "is another namespace than payments.a1b2c",
+        "unset TEMPORAL_GRPC_META_TEMPORAL_NAMESPACE",
+    ),
     Case("key with TLS off", env(CLOUD, TLS="false"), "switches TLS off", "TEMPORAL_TLS=true"),
     Case(
         "TLS off on Cloud",
@@ -1525,6 +1531,7 @@ RIGHT_ONLINE = [
         "Cloud, API key in a file that ends in a new line", env(NO_KEY, API_KEY_FILE="{w.key_file}")
     ),
     right("Cloud, white space around all", {name: f" {value}\n" for name, value in FRONT.items()}),
+    right("same namespace as a header", env(FRONT, GRPC_META_TEMPORAL_NAMESPACE="payments.a1b2c")),
     right("Cloud, API key in a header", env(NO_KEY, GRPC_META_AUTHORIZATION="Bearer {w.key}")),
     right(
         "Cloud, regional endpoint by private link",
