@@ -51,6 +51,10 @@ def run(
         has_children: Whether `main` has processes to end, which a second Ctrl+C must not keep it
             from; without them a second one leaves at once.
     """
+    # The number of a standard stream that is closed must not go to the next socket or file.
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(spare)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that has no ✓ is no reason to fail
             stream.reconfigure(errors="backslashreplace")

@@ -528,7 +528,7 @@ def test_a_result_that_cannot_be_written_is_a_failure(
 
 
 @posix
-@pytest.mark.parametrize("script", [PING, CHECK])
+@pytest.mark.parametrize("script", [PING, CHECK, LOCAL])
 def test_who_closes_standard_output_does_not_want_the_result(
     kit: Kit, settings: dict[str, Any], script: str
 ) -> None:
