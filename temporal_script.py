@@ -97,9 +97,10 @@ async def _run(
     except Failure as failure:
         code = 1
         _say(failure, args.verbose)
-    except OSError as error:  # a result that could not be written
+    except OSError as error:
         code = 1
-        log.error("%s", error.strerror or error, exc_info=args.verbose)
+        if not (sys.stdout and _flush(sys.stdout)):  # else it is a result that can't be written
+            log.error("%s", error.strerror or error, exc_info=args.verbose)
     except Exception as error:
         code = 1
         text = "\n  because of ".join(_causes(error))
@@ -151,6 +152,7 @@ def _flush(stream: TextIO) -> int:
     try:
         stream.flush()
     except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # say so once
         if stream is sys.stdout:
             log.error("cannot write to standard output: %s", error.strerror)
         return 1
