@@ -29,9 +29,12 @@ NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.[a-z0-9]{5,}")
 REGIONAL = re.compile(r"[a-z0-9-]+\.((aws|gcp|azure)\.api\.temporal\.io|region\.tmprl\.cloud)")
 HOST_PORT = re.compile(r"(\[[^]\s]+\]|[\w.-]*):(\d*)")
 PLACEHOLDER = re.compile(
-    r"<[^>]*>|\byour[-_ .]|change[-_]?me|\.\.\.|…|^([x*])\1{2,}$|^[$%]\w+|\$?\{+ ?\w+ ?\}", re.I
+    r"<[^>]*>|\byour[-_ .](account|api|cert|domain|host|key|name|region|secret|server|task|token)"
+    r"|change[-_]?me|\.\.\.|…|^([x*])\2{2,}$|^[$%][\w(]+|\$?\{+ ?\w+ ?\}",
+    re.I,
 )
-SECRET = re.compile(r"-----BEGIN|eyJ[\w-]{8,}|LS0tLS1CRUdJTi")
+SECRET = re.compile(r"-----BEGIN|eyJ[\w-]{8,}|ZXlK[\w-]{8,}|LS0tLS1CRUdJTi")
+TOKEN = re.compile(r"(eyJ|ZXlK)[\w.-]{8,}")  # the form of Cloud's API keys, and base64 of it
 SECRET_OR_FILE = ("_KEY", "_DATA", "_PATH", "_FILE", "_AUTHORIZATION")
 QUOTES = "\"'`“”‘’"
 # Names that other tools read, or that Kubernetes sets in every pod beside a service "temporal".
@@ -41,6 +44,7 @@ FOREIGN = re.compile(
 )
 # What people call a setting, the most telling word first, and its name.
 GUESSES = (
+    (r"(TOKEN|API_?KEY)_?(PATH|FILE)", "TEMPORAL_API_KEY_FILE"),
     (r"TOKEN|API_?KEY", "TEMPORAL_API_KEY"),
     (r"QUEUE", "TEMPORAL_TASK_QUEUE"),
     (r"NAMESPACE|_NS$", "TEMPORAL_NAMESPACE"),
@@ -68,7 +72,8 @@ class Finding:
     remedy: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.mark} {self.text}", *(f"  → {line}" for line in self.remedy)])
+        said = "\n".join([f"{self.mark} {self.text}", *(f"  → {line}" for line in self.remedy)])
+        return TOKEN.sub("(hidden)", said)
 
 
 class Failure(Exception):
@@ -98,7 +103,8 @@ def shown(value: str) -> str:
     """The value as it may be printed: people paste keys into every setting there is."""
     if SECRET.search(value) or any(map(_random, re.findall(r"[^\s/:]{24,}", value))):
         return "(hidden)"
-    return value if len(value) <= 250 else f"{value[:60]}…"
+    value = re.sub(r"//[^/@\s]+@", "//(hidden)@", value)  # user and password in a URL
+    return value if len(value) <= 250 else f"{value[:60]} [cut]"
 
 
 def shown_error(error: BaseException) -> str:
@@ -155,8 +161,12 @@ def check_names(
         close = difflib.get_close_matches(plain, known, 3, 0.87)
         close.sort(key=lambda other: other[-4:] != plain[-4:])  # not _DATA for a _PATH
         guesses = [setting for words, setting in GUESSES if re.search(words, plain)]
-        if close or (guesses and plain.startswith("TEMPORAL_")):
-            meant = close[0] if close else guesses[0]
+        if TOKEN.match(value):
+            guesses = ["TEMPORAL_API_KEY"]
+        off = re.search("DISABLE|INSECURE|SKIP|VERIF", plain)  # no setting's value would be right
+        if not off and (close or (guesses and plain.startswith("TEMPORAL_"))):
+            slip = [other for other in close if len(other) - 2 < len(plain) < len(other) + 2]
+            meant = (difflib.get_close_matches(plain, slip, 1, 0.94) or guesses or close)[0]
             unmet = not settings.is_set(known[meant])
             serious = unmet and (close or at_cloud)
             text = f"{name} is no setting and is ignored: did you mean {meant}?"
@@ -216,7 +226,7 @@ def check_settings(
 
 def within(value: str) -> tuple[str, str]:
     """Host and port in a URL, in quotes, or in more than one of them."""
-    parts = re.findall(r"\[[^]]*\]|[\w.-]+", re.sub(r"^\w*:?/+|^.*@", "", value), re.A)
+    parts = re.findall(r"\[[^]]*\]|[\w.-]+", re.sub(r"^(\w*:?/+)?(.*@)?", "", value), re.A)
     host, port, *_ = [*parts, "", ""]
     return host.lower().rstrip("."), port if port.isdecimal() and 0 < int(port) < 65536 else "7233"
 
@@ -385,7 +395,7 @@ def _check_credentials(settings: Settings, values: Mapping[str, str | None]) -> 
         yield wrong(text + f"{needs_tls or 'Temporal Cloud'} needs", "TEMPORAL_TLS=true")
     if settings.client_cert:
         host = host_and_port(settings.address)[0]
-        mend = f"TEMPORAL_TLS_SERVER_NAME={settings.namespace}.tmprl.cloud"
+        mend = f"TEMPORAL_TLS_SERVER_NAME={namespace_endpoint(settings).rpartition(':')[0]}"
         if REGIONAL.fullmatch(settings.server_name or host):
             text = f"mTLS on the regional endpoint {host} needs the namespace endpoint's name too"
             yield wrong(text, mend)
@@ -415,8 +425,15 @@ def _check_api_key(settings: Settings) -> Iterator[Finding]:
         yield wrong(f"{said} has white space or line breaks in it", mend)
     elif not re.fullmatch(r"[!-~]+", key):
         yield wrong(f"{said} has characters that no API key has", mend)
-    elif re.match(r"[~.]{0,2}/|[\w./-]+\.(key|txt|pem|jwt|json)$", key):
-        yield wrong(f"{said} is a path, not an API key", "TEMPORAL_API_KEY_FILE=<that path>")
+    elif re.match(r"[~.]{0,2}/|[\w./-]+\.(key|txt|pem|jwt|json)$", key) or os.path.isfile(key):
+        mend = f"TEMPORAL_API_KEY_FILE=<that path>, and unset {origin.name}"
+        yield wrong(f"{said} is a path, not an API key", mend)
+    elif re.match(r"\w+://|arn:|projects/|(null|none|undefined|true|false)$", key, re.I):
+        yield wrong(f"{said} says where an API key is, or that there is none", mend)
+    elif key.startswith("ZXlK"):
+        yield wrong(f"{said} is the base64 of an API key: decode it first", mend)
+    elif key[-1] in ";,":
+        yield wrong(f"{said} ends with {key[-1]!r}: it is more than the API key", mend)
     elif claims := _claims(key):
         if len(key.rpartition(".")[2]) * 3 // 4 % 16:  # signatures are of 32, 64, 256 bytes
             yield worth(f"{said} looks cut off: a token's signature is longer", mend)
@@ -425,7 +442,8 @@ def _check_api_key(settings: Settings) -> Iterator[Finding]:
             new = api_key_line(settings, "a new one")
             yield from _check_end(f"the API key in {said}", expires, new)
         name, _, own = settings.namespace.rpartition(".")
-        if name and isinstance(account, str) and account and account != own:
+        sound = NAMESPACE.fullmatch(settings.namespace)
+        if sound and isinstance(account, str) and account and account != own:
             text = f"the API key is of account {shown(account)}, the namespace of account {own}"
             yield worth(text, f"TEMPORAL_NAMESPACE={name}.{shown(account)}, or a key of {own}")
     elif key.startswith("eyJ"):
@@ -473,7 +491,12 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
     ):
         origin = pem_origin(settings, kind)
         if pem and (fault := _not_pem(pem.decode(errors="replace"), block)):
-            yield wrong(f"{origin} {fault}", f"{origin.name}=<a PEM with a {block}>")
+            mend = f"{origin.name}=<a PEM with a {block}>"
+            if "is a path" in fault:
+                mend = (
+                    f"{origin.name.replace('_DATA', '_PATH')}=<that path>, and unset {origin.name}"
+                )
+            yield wrong(f"{origin} {fault}", mend)
         elif pem:
             sound[kind] = pem
     if "CLIENT_CERT" in sound and "CLIENT_KEY" in sound:
@@ -483,7 +506,7 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
         try:
             found = inspect_certificate(sound["CLIENT_CERT"], sound["CLIENT_KEY"])
             trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            trust.load_verify_locations(cadata=sound["CLIENT_CERT"].decode("ascii", "replace"))
+            trust.load_verify_locations(cadata=sound["CLIENT_CERT"].decode("ascii", "ignore"))
             if found["subject"] == found["issuer"] and trust.get_ca_certs():
                 text = (
                     f"{what} is a CA's own: the namespace gets the CA, clients what it has signed"
@@ -495,7 +518,8 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
                 yield wrong(text, "set this machine's clock, or wait")
             yield from _check_end(what, ssl.cert_time_to_seconds(found["notAfter"]), mend)
         except ssl.SSLCertVerificationError as error:
-            yield worth(f"{what}: servers may reject it: {error.verify_message}", mend)
+            text = f"{what} is a CA's or a server's own, not a client's: {error.verify_message}"
+            yield worth(text, f"{origin.name}=<a client's certificate>, with its key")
         except ssl.SSLError as error:
             why = (error.reason or "unreadable").replace("_", " ").lower()
             fault = f"or its key in {key_origin.name} is damaged or not fit for use: {why}"
@@ -509,7 +533,7 @@ def _check_certificates(settings: Settings) -> Iterator[Finding]:
         name = pem_origin(settings, "SERVER_CA_CERT").name
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            context.load_verify_locations(cadata=sound["SERVER_CA_CERT"].decode("ascii", "replace"))
+            context.load_verify_locations(cadata=sound["SERVER_CA_CERT"].decode("ascii", "ignore"))
         except ssl.SSLError:
             yield wrong(f"the CA certificate in {name} is damaged", f"{name}=<the CA's PEM file>")
         ends = [ssl.cert_time_to_seconds(str(ca["notAfter"])) for ca in context.get_ca_certs()]
@@ -522,6 +546,12 @@ def _not_pem(text: str, block: str) -> str:
     kinds = re.findall("-----BEGIN ([A-Z0-9 ]+)-----", text)
     if "ENCRYPTED" in text and block == "PRIVATE KEY":
         return "is encrypted, and the SDK asks for no passphrase: openssl pkey -in OLD -out NEW"
+    if text.startswith("\ufeff"):
+        return "begins with a byte-order mark: save it as UTF-8 without one"
+    if re.fullmatch("-----BEGIN [A-Z ]+-----", text):
+        return "is cut off after its first line: quote all of it, or use the name with _PATH"
+    if re.search(r"^[ \t]+-----", text, re.M):
+        return "is indented: its lines have to begin with no space"
     if kinds and ("\\n" in text or "\n" not in text):
         return "has lost its line breaks"
     if kinds and "-----END" not in text:
@@ -561,7 +591,7 @@ def inspect_certificate(cert: bytes, key: bytes) -> dict[str, Any]:
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     server.verify_mode = ssl.CERT_REQUIRED
     server.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
-    server.load_verify_locations(cadata=cert.decode("ascii", "replace"))
+    server.load_verify_locations(cadata=cert.decode("ascii", "ignore"))
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     near = client.wrap_bio(to_client, to_server)
     far = server.wrap_bio(to_server, to_client, server_side=True)
@@ -587,11 +617,26 @@ def _check_process(settings: Settings) -> Iterator[Finding]:
     for here, there in (version, version[::-1]):
         if settings.is_set(here) and not settings.is_set(there):
             yield wrong(f"{here} is set without {there}: they go together", f"{there}=<value>")
+    origin = settings.origin("TEMPORAL_DEPLOYMENT_NAME")
+    name = origin.shown
+    if re.search(r"[.:]|^__", name):
+        text = f"{origin} has a . or : in it, or begins with __: no worker of it gets a task"
+        yield wrong(text, f"{origin.name}={re.sub('[.:]|^_+', '-', name).lstrip('-')}")
+    if (settings.build_id or "").startswith("__"):
+        text = f"{settings.origin('TEMPORAL_WORKER_BUILD_ID')} begins with __: that is reserved"
+        yield wrong(text, "TEMPORAL_WORKER_BUILD_ID=<a name of your own>")
+    for header, value in settings.headers.items():
+        if not value.isprintable():
+            text = f"the header {header} has a line break or the like in it"
+            yield wrong(text, f"TEMPORAL_GRPC_META_{header.upper().replace('-', '_')}=<your value>")
     if settings.metrics_address:
         shape = HOST_PORT.fullmatch(settings.metrics_address)
         if not shape or not shape[1] or not shape[2] or int(shape[2]) > 65535:
             origin = settings.origin("TEMPORAL_METRICS_ADDRESS")
-            yield wrong(f"{origin} is not host:port", f"{origin.name}=127.0.0.1:9464")
+            host, port = within(settings.metrics_address)
+            mend = host if "." in host and origin.shown != "(hidden)" else "127.0.0.1"
+            mend = f"{origin.name}={mend}:{port if port != '7233' else 9464}"
+            yield wrong(f"{origin} is not host:port", mend)
 
 
 def _check_permissions(settings: Settings, env_file: Path | None) -> Iterator[Finding]:
@@ -601,7 +646,9 @@ def _check_permissions(settings: Settings, env_file: Path | None) -> Iterator[Fi
         yield worth(text, "TEMPORAL_TLS_SERVER_CA_CERT_PATH=<CA of your server>, in its place")
     if os.name != "posix":
         return
-    origins = [settings.origin("TEMPORAL_API_KEY_FILE"), pem_origin(settings, "CLIENT_KEY")]
+    origins = [settings.origin("TEMPORAL_API_KEY_FILE")]
+    if b"PRIVATE KEY" in (settings.client_key or b""):
+        origins.append(pem_origin(settings, "CLIENT_KEY"))
     for path in [str(env_file or ""), *(origin.shown for origin in origins)]:
         if os.path.isfile(path) and os.stat(path).st_mode & 0o077:
             text = f"{path} holds a secret, and other users of this machine may read it"

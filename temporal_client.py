@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import cache
@@ -229,7 +229,7 @@ async def connect(settings: Settings, **overrides: Any) -> Client:
         "grpc_compression": GrpcCompression.NONE,
     }
     if "runtime" not in overrides:
-        arguments["runtime"] = sdk_runtime(settings.metrics_address)
+        arguments["runtime"] = sdk_runtime()
     # The SDK itself waits for ever on a server that accepts the connection and stays silent.
     return await asyncio.wait_for(
         Client.connect(settings.address, **{**arguments, **overrides}), CONNECT_SECONDS
@@ -248,8 +248,24 @@ async def describe_namespace(client: Client) -> None:
     await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=2))
 
 
+async def require_right(call: Callable[..., Awaitable[Any]], request: Any) -> None:
+    """Whether the credential may make a call, asked with a request that lacks its main part: a
+    server turns down the caller before the request, so nothing comes of it.
+
+    Raises:
+        RPCError: PERMISSION_DENIED or UNAUTHENTICATED.
+    """
+    from temporalio.service import RPCError, RPCStatusCode
+
+    try:
+        await call(request, timeout=timedelta(seconds=2))
+    except RPCError as error:
+        if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+            raise
+
+
 @cache
-def sdk_runtime(metrics_address: str | None) -> Runtime:
+def sdk_runtime(metrics_address: str | None = None) -> Runtime:
     """The SDK's runtime, with its log sent to Python's logging: left alone, it writes to standard
     output, between a script's results. One a process, as each has threads of its own.
 
@@ -270,7 +286,8 @@ def sdk_runtime(metrics_address: str | None) -> Runtime:
             socket.create_server((str(ip), int(port)), family=family).close()
         except OSError as error:
             text = f"TEMPORAL_METRICS_ADDRESS={metrics_address}: {error.strerror}"
-            raise SettingsError([wrong(text, "TEMPORAL_METRICS_ADDRESS=<a free port>")]) from error
+            mend = "TEMPORAL_METRICS_ADDRESS=<an address of this machine>:<a free port>"
+            raise SettingsError([wrong(text, mend)]) from error
         metrics = runtime.PrometheusConfig(f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}")
     log = logging.getLogger("temporalio.core")
     log_filter = runtime.TelemetryFilter(core_level="DEBUG", other_level="ERROR").formatted()
@@ -323,7 +340,11 @@ def read_settings(
         read.only_one(f"TEMPORAL_TLS_{kind}_PATH", f"TEMPORAL_TLS_{kind}_DATA")
     if key_file := read.values.pop("TEMPORAL_API_KEY_FILE", None):
         text = read.content("TEMPORAL_API_KEY_FILE", Path(key_file)) or b""
-        read.values["TEMPORAL_API_KEY"] = text.decode(errors="replace")
+        if b"\0" in text:
+            fault = "is UTF-16 text, as PowerShell writes it"
+            read.wrong(f"{read.origins['TEMPORAL_API_KEY_FILE']} {fault}", "save it as UTF-8")
+            text = b""
+        read.values["TEMPORAL_API_KEY"] = text.decode("utf-8-sig", errors="replace")
         read.origins["TEMPORAL_API_KEY"] = replace(
             read.origins["TEMPORAL_API_KEY_FILE"], shown="(hidden)"
         )
@@ -410,12 +431,21 @@ class _Reading:
             if binding.error and (name := re.search(r"TEMPORAL_\w+", string)):
                 remedy = f"{shown(name[0])}=<value>, with both its quotes or none"
                 self.wrong(f"{where} is not NAME=value", remedy)
+            elif value != "".join(filter(str.isprintable, value)) and re.search(
+                r'"[A-Z]:\\', string
+            ):
+                remedy = f"{shown(binding.key or '')}='<the path>', in single quotes"
+                self.wrong(f"{where} has backslashes in double quotes, which changes them", remedy)
             elif value and seen.setdefault(binding.key or "", value) != value:
                 note = f"{where} sets {shown(binding.key or '')} again, and counts"
                 self.findings.append(worth(note, "keep one of the two lines"))
-        filled = re.search(r"^#\s*(TEMPORAL_\w+)=[^<\s]+\.(tmprl\.cloud|temporal\.io)", text, re.M)
-        if filled and not seen:
-            note = f".env sets nothing: {filled[1]} in it is behind a #"
+        if re.search(r"^\[profile\.", text, re.M):
+            self.wrong(".env has a TOML profile in it", "TEMPORAL_CONFIG_FILE=<a file of its own>")
+        hidden = r"^#\s*(TEMPORAL_(?:ADDRESS|NAMESPACE|API_KEY))=[^<\s]+(?:\s|$)"
+        with_cert = any("CERT" in name for name in seen)
+        filled = {name for name in re.findall(hidden, text, re.M) if name not in seen}
+        if filled and not (with_cert and filled == {"TEMPORAL_API_KEY"}):
+            note = f"behind a # in .env, and so not set: {', '.join(sorted(filled))}"
             self.findings.append(worth(note, "remove the # from the lines that you filled in"))
         return dotenv_values(stream=io.StringIO(text))
 
@@ -427,10 +457,16 @@ class _Reading:
             value = (layer[name] or "").strip()
             if not official or not value:
                 continue
+            if any("\ud800" <= letter <= "\udfff" for letter in value):
+                self.wrong(f"{name} ({source}) is not UTF-8 text", f"{name}=<your value>")
+                continue
+            hidden = official in SECRETS or official.startswith(HEADER)
             if official.endswith(("_PATH", "_FILE")) and not SECRET.search(value):
                 # Scripts run from any directory: a path in `.env` is meant from where `.env` is.
-                value = str(base / Path(value).expanduser())
-            hidden = official in SECRETS or official.startswith(HEADER)
+                path = base / Path(value).expanduser()
+                # No file, but a key in its place?
+                hidden |= bool(re.fullmatch(r"[\w+=-]{24,}", value)) and not os.path.exists(path)
+                value = str(path)
             origin = Origin(name, source, "(hidden)" if hidden else shown(value))
             first_value, first = own.setdefault(official, (value, origin))
             if first_value != value:
@@ -461,14 +497,14 @@ class _Reading:
         if SECRET.search(str(source)):
             text = f"{self.origins[official]} is no path, but what belongs into the file"
             mend = official.replace("_PATH", "_DATA").replace("_FILE", "")
-            self.wrong(text, f"{mend}=<that text>, and unset {official}")
+            self.wrong(text, f"{mend}=<that text>, and unset {self.origins[official].name}")
             return None
         try:
             if data := source.read_bytes().strip():
                 return data
             fault = "is empty"
         except FileNotFoundError:
-            fault = "does not exist"
+            fault = "does not exist" if source.is_absolute() else f"does not exist in {Path.cwd()}"
         except OSError as error:
             fault = f"cannot be read: {error.strerror}"
         denied = f"chmod u+r {source}, as its owner" if "denied" in fault else ""
@@ -481,7 +517,7 @@ class _Reading:
         try:
             ClientConfigProfile.load(override_env_vars=env, config_file_strict=True)
         except RuntimeError as error:
-            if field := re.search(r"unknown field `\w+`.*", str(error)):
+            if field := re.search(r"unknown field `[^`]+`.*", str(error)):
                 text = f"{file or 'the TOML file'}: {shown(field[0])}"
                 self.findings.append(worth(text, "mend the name there: as it is, it is ignored"))
 
@@ -491,7 +527,9 @@ class _Reading:
         for switch in ("TEMPORAL_TLS", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"):
             if env.get(switch, "true").lower() not in ("true", "false", "1", "0"):
                 # The loader takes any other word for "on".
-                self.wrong(f"{self.origins[switch]} is neither true nor false", f"{switch}=true")
+                on = env[switch].lower() in ("on", "yes", "y", "enabled")
+                mend = f"{switch}={str(on).lower()}"
+                self.wrong(f"{self.origins[switch]} is neither true nor false", mend)
                 del env[switch]
         # This SDK always verifies; to the loader the name alone would mean "TLS on".
         env.pop("TEMPORAL_TLS_DISABLE_HOST_VERIFICATION", None)

@@ -26,6 +26,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueResponse,
     ListNamespacesRequest,
     ListWorkersRequest,
+    StartWorkflowExecutionRequest,
 )
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -47,12 +48,14 @@ from temporal_checks import (
     worth,
     wrong,
 )
-from temporal_client import Settings, connect, describe_namespace
+from temporal_client import Settings, connect, describe_namespace, require_right
 
 DNS_SECONDS = 2.0
 TLS_SECONDS = 2.0
 LOOK_TIMEOUT = timedelta(seconds=0.7)
 STALE_SECONDS = 60  # an idle worker polls at least once a minute
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+TRY_AGAIN = "try again: the server may be starting, or busy"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 CA_SETTING = "TEMPORAL_TLS_SERVER_CA_CERT_PATH"
 # An HTTP/2 client's first words: preface and empty SETTINGS. A gRPC server's are SETTINGS too.
@@ -74,6 +77,10 @@ class Climb:
         """Host and port, to begin a sentence with."""
         return f"{self.host}, port {self.port},"
 
+    def on_port(self, port: int) -> str:
+        """The address with this port."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
     def address(self, value: str = "") -> str:
         """The line that sets the address, to that of the namespace where it is Cloud's."""
         if not value and NAMESPACE.fullmatch(self.settings.namespace):
@@ -87,8 +94,7 @@ async def walk(settings: Settings) -> AsyncIterator[Finding]:
 
     Takes the sum of the rungs' limits at the most, 13.8 s, on a server that stays silent too.
     """
-    host, port = host_and_port(settings.address)
-    climb = Climb(settings, host, int(port))
+    climb = Climb(settings, *_place(settings))
     broken = False
     for title, limit, rung in RUNGS:
         if broken:
@@ -98,8 +104,13 @@ async def walk(settings: Settings) -> AsyncIterator[Finding]:
             finding = await asyncio.wait_for(rung(climb), limit)
         except asyncio.TimeoutError:
             finding = _silent(climb) if climb.ip else _no_answer(climb, limit)
-        yield Finding(finding.mark, f"{title}: {finding.text}", finding.remedy)
         broken = finding.mark == "✗"
+        remedy = finding.remedy
+        proxies = [name for name in PROXIES if os.environ.get(name)]
+        if broken and proxies and not climb.ip and climb.host not in LOCAL_HOSTS:
+            text = f"or through the proxy in {proxies[0]}: the SDK takes it from nowhere but"
+            remedy = (*remedy, f"{text} Client.connect's http_connect_proxy_config")
+        yield Finding(finding.mark, f"{title}: {finding.text}", remedy)
 
 
 async def explain(error: BaseException, settings: Settings) -> Finding:
@@ -108,7 +119,14 @@ async def explain(error: BaseException, settings: Settings) -> Finding:
         async for finding in walk(settings):
             if finding.mark == "✗":
                 return finding
+    if isinstance(error, RPCError):
+        return _refused_call(Climb(settings, *_place(settings)), error)
     return wrong(shown_error(error))
+
+
+def _place(settings: Settings) -> tuple[str, int]:
+    host, port = host_and_port(settings.address)
+    return host, int(port)
 
 
 async def _resolve(climb: Climb) -> Finding:
@@ -132,7 +150,7 @@ async def _resolve(climb: Climb) -> Finding:
 
 def _no_answer(climb: Climb, seconds: float) -> Finding:
     text = f"no answer from {climb.where} within {seconds:g} s: something drops the packets"
-    return wrong(text, f"let this machine through to {climb.host}:{climb.port} (firewall, VPN)")
+    return wrong(text, f"let this machine through to {climb.on_port(climb.port)} (firewall, VPN)")
 
 
 def _silent(climb: Climb) -> Finding:
@@ -144,12 +162,16 @@ def _silent(climb: Climb) -> Finding:
 async def _reach(climb: Climb) -> Finding:
     try:
         _, writer = await asyncio.open_connection(climb.host, climb.port)
+        climb.ip = writer.get_extra_info("peername")[0]
+        writer.close()
+    except ConnectionResetError:  # taken, and ended at once: the next rung says more
+        climb.ip = climb.host
     except OSError as error:
         if isinstance(error, ConnectionRefusedError) or "refused" in str(error):
             text = f"nothing listens on {climb.host}, port {climb.port}"
             remedy = climb.address()
             if "<" in remedy and climb.port != 7233:
-                remedy = climb.address(f"{climb.host}:7233")
+                remedy = climb.address(climb.on_port(7233))
             if NAMESPACE.fullmatch(climb.settings.namespace) or climb.host not in LOCAL_HOSTS:
                 return wrong(text, remedy)
             start = "python scripts/run_local.py --serve   # or whichever server it should be"
@@ -157,8 +179,6 @@ async def _reach(climb: Climb) -> Finding:
         why = os.strerror(error.errno) if error.errno else error
         text = f"no way to {climb.host}, port {climb.port}: {why}"
         return wrong(text, "see to this machine's network, routes and VPN")
-    climb.ip = writer.get_extra_info("peername")[0]
-    writer.close()
     return good(f"connected to {climb.ip}, port {climb.port}")
 
 
@@ -193,7 +213,7 @@ def _hello_plain(climb: Climb) -> Finding:
     if answer[3:4] == b"\4":
         return good("off, plain text")
     if answer.startswith((b"HTTP/", b"<")):
-        return _web_server(climb)
+        return _no_grpc(climb, answer)
     try:
         with _socket(climb) as plain, _context(climb, verify=False).wrap_socket(plain) as secure:
             speaks_tls = secure.version() is not None
@@ -202,14 +222,16 @@ def _hello_plain(climb: Climb) -> Finding:
     if speaks_tls:
         text = f"{climb.where} speaks TLS, and these settings do not"
         return wrong(text, "TEMPORAL_TLS=true", "and the credential, if the server wants one")
+    return _no_grpc(climb, answer)
+
+
+def _no_grpc(climb: Climb, answer: bytes) -> Finding:
+    if answer.startswith((b"HTTP/", b"<")):
+        text = f"{climb.where} is a web server: gRPC is on port 7233, the Web UI on 8233"
+        return wrong(text, climb.address(climb.on_port(7233)))
     says = "answers, but not as gRPC does" if answer else "closes the connection without a word"
     text = f"{climb.where} {says}: no Temporal server, or a proxy"
     return wrong(text, climb.address("<host:port of a Temporal server>"))
-
-
-def _web_server(climb: Climb) -> Finding:
-    text = f"{climb.where} is a web server: gRPC is on port 7233, the Web UI on 8233"
-    return wrong(text, climb.address(f"{climb.host}:7233"))
 
 
 def _hello_tls(climb: Climb) -> Finding:
@@ -234,8 +256,7 @@ def _hello_tls(climb: Climb) -> Finding:
                 end = (secure.getpeercert() or {}).get("notAfter")
                 return good(f"{secure.version()}, the server's certificate is valid until {end}")
             if answer:
-                return _web_server(climb)
-        return _broken_off(climb, "", shaken)
+                return _no_grpc(climb, answer)
     except TimeoutError:
         return _silent(climb)
     except ssl.SSLCertVerificationError as error:
@@ -244,6 +265,7 @@ def _hello_tls(climb: Climb) -> Finding:
         return _broken_off(climb, getattr(error, "reason", None) or "", shaken)
     except ValueError as error:
         return wrong(f"{name} is no name for TLS: {error}", "TEMPORAL_TLS_SERVER_NAME=<host name>")
+    return _broken_off(climb, "", shaken)
 
 
 def _context(climb: Climb, *, verify: bool = True) -> ssl.SSLContext:
@@ -253,7 +275,7 @@ def _context(climb: Climb, *, verify: bool = True) -> ssl.SSLContext:
     if not verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     elif climb.settings.server_ca:
-        context.load_verify_locations(cadata=climb.settings.server_ca.decode("ascii", "replace"))
+        context.load_verify_locations(cadata=climb.settings.server_ca.decode("ascii", "ignore"))
     else:
         context.load_default_certs()
     if climb.settings.client_cert and climb.settings.client_key:
@@ -303,7 +325,12 @@ def _untrusted(climb: Climb, verify_code: int) -> Finding:
             plain = sorted(names, key=lambda other: other.startswith("*"))
             meant = plain[0] if plain else "<a name in the server's certificate>"
             meant = meant.replace("*", "<region>" if ".api." in meant else "<name>")
+        if not names:
+            return wrong(text, f"have it issued again, with {expected} as subject alternative name")
         return wrong(text, f"TEMPORAL_TLS_SERVER_NAME={meant}")
+    if verify_code == 26:  # unsuitable purpose
+        text = "the server's certificate is not made for servers"
+        return wrong(text, "have it issued again, with the extended key usage serverAuth")
     if verify_code == 10:  # expired
         text = f"the server's certificate, or its CA's, has expired: {certificate.get('notAfter')}"
         return wrong(text, "have it renewed", clock)
@@ -358,7 +385,12 @@ def _broken_off(climb: Climb, reason: str, shaken: bool) -> Finding:
         key = "TEMPORAL_TLS_CLIENT_KEY_PATH=<its key's PEM file>"
         if settings.api_key:
             key += f", and unset {settings.origin('TEMPORAL_API_KEY').name}"
-        return wrong(text, "TEMPORAL_TLS_CLIENT_CERT_PATH=<PEM file>", key)
+        remedy = ["TEMPORAL_TLS_CLIENT_CERT_PATH=<PEM file>", key]
+        if not reason:
+            text = f"{climb.where} closes the connection after the TLS handshake without a word: "
+            text += "it wants a client certificate (mTLS), or has no Temporal server behind it"
+            remedy.append("or look at the server, and at proxies in between")
+        return wrong(text, *remedy)
     words = {
         "UNKNOWN_CA": ": its CA is unknown there",
         "EXPIRED": ": expired",
@@ -366,7 +398,11 @@ def _broken_off(climb: Climb, reason: str, shaken: bool) -> Finding:
     }
     why = next((text for word, text in words.items() if word in reason), "")
     origin = pem_origin(settings, "CLIENT_CERT")
-    certificate = inspect_certificate(settings.client_cert, settings.client_key)
+    try:
+        certificate = inspect_certificate(settings.client_cert, settings.client_key)
+    except ssl.SSLCertVerificationError as error:
+        text = f"the server rejects the client certificate in {origin.name}: {error.verify_message}"
+        return wrong(text, f"{origin.name}=<a certificate made for clients>, with its key")
     issuer, subject = (_common_name(certificate, whose) for whose in ("issuer", "subject"))
     return wrong(
         f"the server rejects the client certificate {subject!r} in {origin.name}{why}",
@@ -390,7 +426,7 @@ async def _authenticate(climb: Climb) -> Finding:
 def _refused(climb: Climb, text: str) -> Finding:
     """What the SDK's words mean, where sockets found no fault."""
     settings = climb.settings
-    if status := re.search(r"HTTP status code (\d+)", text):
+    if status := re.search(r"(?:HTTP status code|response with status:) (\d+)", text):
         text = (
             f"{climb.where} answers HTTP status {status[1]}: a proxy with no Temporal server behind"
         )
@@ -421,6 +457,8 @@ def _refused(climb: Climb, text: str) -> Finding:
     if "unimplemented" in text.lower():
         text = f"{climb.where} speaks gRPC, but is no Temporal server"
         return wrong(text, climb.address("<host:port of a Temporal server>"))
+    if status := re.search(r"code: (.+?), message: \"(.*?)\", ", text):
+        return _passing(status[1], status[2])
     return wrong(shown(text.partition("\n")[0]), "python scripts/start_ping.py --verbose")
 
 
@@ -432,7 +470,7 @@ def _denied(climb: Climb) -> Finding:
     name = settings.origin("TEMPORAL_NAMESPACE").name
     return wrong(
         f"the {who} is known, but not allowed on the namespace {settings.namespace}",
-        f"give its user or service account access to {settings.namespace}, in the Web UI",
+        f"give its user or service account write access to {settings.namespace}, in the Web UI",
         f"or {name}=<a namespace that it has access to>",
     )
 
@@ -453,17 +491,30 @@ async def _find_namespace(climb: Climb) -> Finding:
             if NAMESPACE.fullmatch(namespace):
                 mend = f"or, on Temporal Cloud, {climb.address()}"
             return wrong(text, f"{name}={' or '.join(known[:4])}", mend)
-        if error.status == RPCStatusCode.PERMISSION_DENIED:
-            return _denied(climb)
-        if error.status == RPCStatusCode.UNAUTHENTICATED:
-            return _refused(climb, "unauthenticated")
-        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-            return _silent(climb)
-        if error.status == RPCStatusCode.UNIMPLEMENTED or "HTTP status" in error.message:
-            return _refused(climb, f"unimplemented: {error.message}")
-        text = f"{error.status.name}: {shown(error.message)}"
-        return wrong(text, "try again: the server may be starting, or busy")
+        return _refused_call(climb, error)
+    start = client.workflow_service.start_workflow_execution
+    try:
+        await require_right(start, StartWorkflowExecutionRequest(namespace=namespace))
+    except RPCError as error:
+        return _refused_call(climb, error)
     return good(f"{namespace} is there")
+
+
+def _refused_call(climb: Climb, error: RPCError) -> Finding:
+    """What the status of a call means that came through to a server."""
+    if error.status == RPCStatusCode.PERMISSION_DENIED:
+        return _denied(climb)
+    if error.status == RPCStatusCode.UNAUTHENTICATED:
+        return _refused(climb, "unauthenticated")
+    if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+        return _silent(climb)
+    if error.status == RPCStatusCode.UNIMPLEMENTED or "HTTP status" in error.message:
+        return _refused(climb, f"unimplemented: {error.message}")
+    return _passing(error.status.name, error.message)
+
+
+def _passing(status: str, message: str) -> Finding:
+    return wrong(f"{status}: {shown(message)}", TRY_AGAIN)
 
 
 async def _namespaces(client: Client) -> list[str]:

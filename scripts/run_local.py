@@ -53,7 +53,7 @@ async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIter
             port=PORT if serve else None,
             ui=serve,
             ui_port=UI_PORT if serve else None,
-            runtime=sdk_runtime(None),
+            runtime=sdk_runtime(),
             dev_server_existing_path=binary,
             dev_server_database_filename=db,
             dev_server_log_level="error",

@@ -15,6 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +27,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from temporal_checks import Failure, Finding, wrong
+from temporal_checks import Failure, Finding, shown_error, wrong
 from temporal_client import Settings, connect, describe_namespace, load_settings
 from temporal_script import arguments, explained, log, run
 from workflows.ping_workflow import PingWorkflow
@@ -48,14 +49,19 @@ async def keep_trying(call: Callable[[], Awaitable[T]], deadline: float) -> T:
     """Call until it answers, however often the server goes away meanwhile.
 
     Raises:
-        asyncio.TimeoutError: No answer until the deadline, in the event loop's seconds.
+        asyncio.TimeoutError: No answer until the deadline, in the event loop's seconds; because of
+            the last error, if there was one.
         RPCError: An answer that trying again would not change.
     """
+    last: RPCError | None = None
     while True:
         try:
             left = deadline - asyncio.get_running_loop().time()
             return await asyncio.wait_for(call(), left)
+        except asyncio.TimeoutError as timeout:
+            raise timeout from last
         except RPCError as error:
+            last = error
             # A server that comes back may not know its namespaces for a moment; `main` saw ours.
             if error.status in FINAL and not error.message.startswith("Namespace "):
                 raise
@@ -96,19 +102,25 @@ async def say_if_no_worker(client: Client, settings: Settings) -> None:
             return
 
 
-async def why_no_answer(handle: Ping | None, settings: Settings, timeout: float) -> Finding:
+async def why_no_answer(
+    client: Client, handle: Ping | None, settings: Settings, timeout: float, late: BaseException
+) -> Finding:
     """Why a ping has no answer in time."""
-    from temporal_diagnosis import walk
+    from temporal_diagnosis import TRY_AGAIN, find_workers, walk
 
     async for finding in walk(settings):
         if finding.mark == "✗":
             return finding
+    if not handle:
+        why = shown_error(late.__cause__) if late.__cause__ else "no answer"
+        return wrong(f"the server did not start the run within {timeout:g} s: {why}", TRY_AGAIN)
     text = f"no answer within {timeout:g} s"
-    if handle:
-        async for event in handle.fetch_history_events():
+    with suppress(RPCError):
+        async for event in handle.fetch_history_events(rpc_timeout=timedelta(seconds=2)):
             if failure := event.workflow_task_failed_event_attributes.failure.message:
                 return wrong(f"{text}: the worker fails on it: {failure}", "see the worker's log")
-    return wrong(f"{text}: {finding.text}", *finding.remedy)
+    finding = await find_workers(client, settings, time.time() - timeout)
+    return wrong(f"{text}: {finding.text}", *(finding.remedy or ["see the worker's log"]))
 
 
 async def one_ping(client: Client, settings: Settings, timeout: float) -> str:
@@ -116,20 +128,22 @@ async def one_ping(client: Client, settings: Settings, timeout: float) -> str:
     deadline = asyncio.get_running_loop().time() + timeout
     handle: Ping | None = None
     log.info("Starting PingWorkflow on task queue %r...", settings.task_queue)
-    watcher = asyncio.ensure_future(say_if_no_worker(client, settings))
     try:
         handle = await start(client, settings, deadline)
         log.info("Workflow started: %s", handle.id)
         if link := settings.web_ui(handle.id, handle.first_execution_run_id or ""):
             log.info("%s", link)
         log.info("Waiting for result...")
-        answer = await keep_trying(handle.result, deadline)
+        watcher = asyncio.ensure_future(say_if_no_worker(client, settings))
+        try:
+            answer = await keep_trying(handle.result, deadline)
+        finally:
+            watcher.cancel()
     except asyncio.TimeoutError as error:
-        raise Failure([await why_no_answer(handle, settings, timeout)]) from error
+        why = await why_no_answer(client, handle, settings, timeout, error)
+        raise Failure([why]) from error
     except WorkflowFailureError as error:
         raise Failure([wrong(f"the workflow failed: {error.cause}")]) from error
-    finally:
-        watcher.cancel()
     log.info("✓ Workflow completed successfully")
     return answer
 
@@ -167,7 +181,8 @@ async def many_pings(client: Client, settings: Settings, args: argparse.Namespac
     if failures:
         handle, error = failures[0]
         if isinstance(error, asyncio.TimeoutError):
-            raise Failure([await why_no_answer(handle, settings, args.timeout)]) from error
+            why = await why_no_answer(client, handle, settings, args.timeout, error)
+            raise Failure([why]) from error
         raise error
     return 0
 

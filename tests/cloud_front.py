@@ -182,6 +182,7 @@ class CloudFront:
     - ``keys``: API keys that are accepted; ``None`` asks for none. With ``client_ca`` a call may
       come without a key, but one that it brings must be an accepted one.
     - ``namespaces``: those that the ``temporal-namespace`` header may name.
+    - ``read_only``: runs may be looked at, and neither started nor polled for.
 
     Revoking a key or refusing a namespace also ends the polls that run under it, at once and with
     the status that a new call would get. All methods may be called from any thread.
@@ -195,6 +196,7 @@ class CloudFront:
         client_ca: trustme.CA | None = None,
         keys: Iterable[str] | None = None,
         namespaces: Iterable[str] = (NAMESPACE,),
+        read_only: bool = False,
         port: int | None = None,
     ) -> None:
         """Start the front."""
@@ -205,6 +207,7 @@ class CloudFront:
         self._client_ca = client_ca
         self._keys = None if keys is None else set(keys)
         self._namespaces = set(namespaces)
+        self._read_only = read_only
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._running: dict[grpc.Future, Call] = {}
@@ -329,7 +332,8 @@ class CloudFront:
                 return None
             if not call.namespace:  # The SDK sends an empty header for an empty name.
                 return grpc.StatusCode.INVALID_ARGUMENT, "The temporal-namespace header is missing."
-            if call.namespace not in self._namespaces:
+            writes = call.method.rpartition("/")[2].startswith(("Start", "Poll", "Respond"))
+            if call.namespace not in self._namespaces or (writes and self._read_only):
                 return grpc.StatusCode.PERMISSION_DENIED, "Request unauthorized."
             return None
 

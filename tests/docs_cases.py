@@ -104,7 +104,6 @@ UNKNOWN_TO_CLOUD = Case(
 UNMADE = {
     "shown_error(error)": "what no rung of the ladder explains",
     "shown(text.partition": "an error of the SDK that is not known yet",
-    "the server may be starting": "a server that starts or is overloaded",
     "PEM file of the server's CA": "a server's certificate that OpenSSL takes and the SDK does not",
     "no telling who polls": "a server that refuses this one call alone",
     "is busy, or gone": "a worker that last polled a minute ago: nobody waits that long here",
@@ -158,7 +157,7 @@ def as_example(text: str, world: World) -> str:
     """Replace what is this machine's: folders, ports, keys."""
     for folder in (world.folder, world.certificates.folder):
         text = text.replace(str(folder), "certs")
-    text = text.replace("certs/latin.env", ".env")
+    text = text.replace("certs/latin.env", ".env").replace(str(Path.cwd()), "/srv/worker")
     text = re.sub("certs/(windows|docker)/", "", text)
     text = re.sub(r"(127\.0\.0\.1|localhost)(:|, port )\d{5}", r"\1\g<2>7233", text)
     text = re.sub(r", Testing CA #[\w-]+", "", text)

@@ -359,12 +359,16 @@ class Kit:
                 ignore = shutil.ignore_patterns("__pycache__")
                 shutil.copytree(SOURCE / folder, root / folder, ignore=ignore)
 
-    def write_env(self, text: str) -> Path:
-        """Write the copy's ``.env``, readable by its owner alone as it should be."""
+    def write_env(self, text: str, *, at_once: bool = False) -> Path:
+        """Write the copy's ``.env``, readable by its owner alone as it should be.
+
+        With ``at_once`` nobody who reads it meanwhile sees a part of it.
+        """
         file = self.root / ".env"
-        file.write_text(text, encoding="utf-8")
-        file.chmod(0o600)
-        return file
+        new = self.root / "new" if at_once else file
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o600)
+        return new.replace(file)
 
     def env(self, **settings: str | Path) -> dict[str, str]:
         """The environment of a user who has set these names and nothing else of Temporal's."""

@@ -31,7 +31,6 @@ from cases import (
 )
 from cloud_front import CloudFront
 from kit import DevServer, Kit, RunningScript, create_namespace
-from pings import wait_until
 from world import HOST, World, leaks
 
 CHECK = "scripts/check_temporal_config.py"
@@ -241,7 +240,7 @@ def test_a_key_that_is_revoked_under_a_running_worker(
 ) -> None:
     settings = filled(env(FRONT, ADDRESS=cloud.address), world)
     with kit.start("workers/worker.py", **settings) as worker:
-        wait_until(lambda: any("Poll" in call.method for call in cloud.calls), "a first poll")
+        worker.wait_for("Worker running")
         cloud.revoke(api_key)
         worker.wait_for("Lost the server")
         worker.wait_for("✗ authentication: the server does not accept the API key")

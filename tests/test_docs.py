@@ -580,9 +580,9 @@ def test_encrypted_payloads_are_stored_encrypted_and_read_in_plain(reader: Reade
         file = reader.kit.root / script
         text = file.read_text(encoding="utf-8")
         line, count = re.subn(
-            r"^from temporal_client import .*$",
+            r"^from temporal_client import (\([^)]*\)|.*)$",
             lambda found: (
-                re.sub(r"\bconnect, ", "", found.group()) + "\n" + block("encryption, the import")
+                re.sub(r"\bconnect,\s+", "", found.group()) + "\n" + block("encryption, the import")
             ),
             text,
             flags=re.M,

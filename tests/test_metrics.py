@@ -94,6 +94,9 @@ def test_without_the_setting_no_port_is_opened(kit: Kit, dev_server: DevServer) 
     ):
         plain.wait_for("Worker running")
         serving.wait_for("Worker running")
+        beside: dict[str, Any] = {**where, "TEMPORAL_METRICS_ADDRESS": f"localhost:{port}"}
+        assert kit.run("scripts/start_ping.py", **beside).stdout == "ok\n"
+        assert kit.run("scripts/check_temporal_config.py", **beside).returncode == 0
         assert listening(plain.process.pid) == set()
         assert listening(serving.process.pid) == {port}
 
@@ -103,7 +106,7 @@ def test_a_taken_port_is_a_clear_error(kit: Kit, dev_server: DevServer) -> None:
     done = kit.run("workers/worker.py", TEMPORAL_ADDRESS=taken, TEMPORAL_METRICS_ADDRESS=taken)
     assert done.returncode == 1
     assert f"✗ TEMPORAL_METRICS_ADDRESS={taken}: Address already in use" in done.stderr
-    assert "→ TEMPORAL_METRICS_ADDRESS=<a free port>" in done.stderr
+    assert "→ TEMPORAL_METRICS_ADDRESS=<an address of this machine>:<a free port>" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 

@@ -217,8 +217,9 @@ def test_a_worker_that_has_gone_is_noticed_at_once(kit: Kit, settings: dict[str,
         worker.signal(signal.SIGKILL)
         worker.wait()
     time.sleep(1.5)  # for who polled in the last second before a ping may be there
-    with kit.start(PING, **settings) as ping:
+    with kit.start(PING, "--timeout", "6", **settings) as ping:
         assert "is busy, or gone" in ping.wait_for("WARNING - ", 15)
+        assert "is busy, or gone" in ping.wait_for("ERROR - ✗ no answer within 6 s", 30)
 
 
 def test_a_worker_that_comes_late_is_in_time(kit: Kit, settings: dict[str, Any]) -> None:
@@ -523,7 +524,7 @@ def test_a_result_that_cannot_be_written_is_a_failure(
         with shell(kit, LOST[way], script, **settings) as lost:
             assert lost.wait_for("code: ").strip() == "code: 1"
             lost.wait()
-    assert "ERROR - " in lost.stderr
+    assert lost.stderr.count("ERROR - ") == 1
     expect_plain(lost)
 
 

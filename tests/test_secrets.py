@@ -127,7 +127,7 @@ def test_right_settings_show_no_secret(case: Case, kit: Kit, world: World) -> No
     if case.dotenv:
         kit.write_env(fill_in(case.dotenv, world))
     done = kit.run(CHECK, "--verbose", **case.environment(world))
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stdout
     assert leaks(world, done.stdout, done.stderr) == set()
 
 

@@ -228,6 +228,23 @@ def test_no_server_at_start_is_a_clear_failure(kit: Kit) -> None:
     assert len(done.stderr.splitlines()) <= 7
 
 
+def test_a_change_that_needs_a_restart_is_told_once(kit: Kit, dev_server: DevServer) -> None:
+    def configure(queue: str) -> None:
+        text = f"TEMPORAL_ADDRESS={dev_server.address}\nTEMPORAL_TASK_QUEUE={queue}\n"
+        kit.write_env(text, at_once=True)
+
+    configure("one")
+    with kit.start(WORKER) as worker:
+        worker.wait_for("Worker running")
+        configure("two")
+        worker.wait_for("start the worker again")
+        configure("three")
+        worker.wait_for("start the worker again", count=2)
+        configure("<queue>")  # so that the settings have been read once more, at least
+        worker.wait_for("Changed settings not taken up")
+        assert worker.stderr.count("start the worker again") == 2
+
+
 def test_what_workflows_and_activities_log_is_shown(slow_kit: Kit, dev_server: DevServer) -> None:
     worker, _ = begin(slow_kit, dev_server, "heedful", grace=5)
     with worker:

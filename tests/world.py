@@ -10,6 +10,7 @@ import socket
 import socketserver
 import ssl
 import struct
+import textwrap
 import threading
 import time
 import warnings
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     pkcs12,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kit import DevServer, free_port
 
 HOST = f"{NAMESPACE}.tmprl.cloud"
@@ -116,17 +117,30 @@ def answer(text: bytes) -> Callable[[socket.socket], None]:
 WEB_PAGE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 # HTTP/2: SETTINGS, then for stream 1 ":status: 503" (HPACK, literal) and the end of the stream.
 BAD_GATEWAY = b"\0\0\0\4\0\0\0\0\0" + b"\0\0\5\1\5\0\0\0\1" + b"\x08\x03503"
+# The same, but the stream ends with a page of its own.
+BAD_GATEWAY_PAGE = BAD_GATEWAY.replace(b"\1\5\0", b"\1\4\0") + b"\0\0\6\0\1\0\0\0\1<html>"
 
 
-def proxy_without_backend(peer: socket.socket) -> None:
+def proxy_without_backend(peer: socket.socket, answer: bytes = BAD_GATEWAY) -> None:
     """A load balancer that speaks HTTP/2 and has no server behind it."""
-    peer.sendall(BAD_GATEWAY[:9])
+    peer.sendall(answer[:9])
     said = b""
     while data := peer.recv(4096):
         said += data
         if b"\x01\4\0\0\0\1" in said:  # the headers of the first call
-            peer.sendall(BAD_GATEWAY[9:])
+            peer.sendall(answer[9:])
             said = b""
+
+
+class _Always(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Has one handler for every method."""
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def service(self, _: Any) -> Any:
+        """Called by gRPC for each call."""
+        return self._handler
 
 
 @dataclass
@@ -359,6 +373,54 @@ class World:
         return self.file("bundle.pem", b"# our CAs\n" + other + self.server_ca.read_bytes())
 
     @cached_property
+    def for_servers(self) -> KeyPair:
+        """A certificate of the clients' CA that was made for servers."""
+        usage = ExtendedKeyUsageOID.SERVER_AUTH
+        return self._made_for(usage, "for-servers", self.certificates.client_ca)
+
+    def _made_for(self, usage: x509.ObjectIdentifier, name: str, ca: trustme.CA) -> KeyPair:
+        key = ec.generate_private_key(ec.SECP256R1())
+        issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes()).subject
+        signer: Any = load_pem_private_key(ca.private_key_pem.bytes(), None)
+        certificate = (
+            x509.CertificateBuilder(issuer, _name(name), key.public_key(), 4711)
+            .not_valid_before(days(-1))
+            .not_valid_after(days(99))
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+            .sign(signer, hashes.SHA256())
+        )
+        file = self.file(f"{name}.pem", certificate.public_bytes(Encoding.PEM))
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return KeyPair(file, self.file(f"{name}.key", pem), file, 4711)
+
+    @cached_property
+    def marked_certificate(self) -> Path:
+        """Begins with a byte-order mark, as some Windows editors write."""
+        return self.file("marked.pem", b"\xef\xbb\xbf" + self.client.certificate.read_bytes())
+
+    @cached_property
+    def marked_key_file(self) -> Path:
+        return self.file("marked-api-key", b"\xef\xbb\xbf" + self.key.encode())
+
+    @cached_property
+    def indented_certificate(self) -> Path:
+        return self.file("indented.pem", textwrap.indent(self.certificate_pem, "    "))
+
+    @cached_property
+    def noted_certificate(self) -> Path:
+        """With a line above that is not ASCII, as `openssl pkcs12` writes a friendly name."""
+        return self.file("noted.pem", f"friendlyName: J\u00fcrgen\n{self.certificate_pem}")
+
+    @cached_property
+    def noted_ca(self) -> Path:
+        return self.file("noted-ca.pem", b"# f\xfcr alle\n" + self.server_ca.read_bytes())
+
+    @cached_property
+    def base64_key(self) -> str:
+        return base64.b64encode(self.good_jwt.encode()).decode()
+
+    @cached_property
     def missing(self) -> Path:
         return self.folder / "missing.pem"
 
@@ -463,6 +525,10 @@ class World:
     @cached_property
     def refusing(self) -> str:
         return self._front(namespaces=[]).address
+
+    @cached_property
+    def read_only(self) -> str:
+        return self._front(read_only=True).address
 
     @cached_property
     def forgotten(self) -> str:
@@ -647,9 +713,43 @@ class World:
         return self._listen(proxy_without_backend).address
 
     @cached_property
+    def proxy_with_page(self) -> str:
+        """A load balancer whose answer is a web page."""
+        return self._listen(partial(proxy_without_backend, answer=BAD_GATEWAY_PAGE)).address
+
+    @cached_property
+    def made_for_clients(self) -> str:
+        """A server with a certificate that was made for clients."""
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH
+        pair = self._made_for(usage, "for-clients", self.certificates.server_ca)
+        return self._tls(stay_silent, pair.certificate, pair.key).address
+
+    @cached_property
+    def tls_closing(self) -> str:
+        """Ends every connection once hands are shaken, as a balancer with nothing behind it."""
+        return self._tls(lambda _: None).address
+
+    @cached_property
+    def tls_smtp(self) -> str:
+        return self._tls(answer(b"220 mail.example.com ESMTP\r\n")).address
+
+    @cached_property
+    def busy(self) -> str:
+        """A server that turns every call down for now."""
+
+        def turn_down(_: Any, context: Any) -> None:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "namespace rate limit exceeded")
+
+        handler = grpc.unary_unary_rpc_method_handler(turn_down)
+        return self._grpc([_Always(handler)])
+
+    @cached_property
     def other_grpc(self) -> str:
         """A gRPC server of something else."""
-        server = grpc.server(futures.ThreadPoolExecutor(4))
+        return self._grpc([])
+
+    def _grpc(self, handlers: list[Any]) -> str:
+        server = grpc.server(futures.ThreadPoolExecutor(4), handlers=handlers)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         self.closing.callback(lambda: server.stop(None).wait(5))

@@ -18,6 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from temporalio import activity
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
@@ -30,7 +31,15 @@ from temporalio.worker import (
 )
 
 import workflows
-from temporal_client import Settings, connect, describe_namespace, load_settings, rotate
+from temporal_client import (
+    Settings,
+    connect,
+    describe_namespace,
+    load_settings,
+    require_right,
+    rotate,
+    sdk_runtime,
+)
 from temporal_script import arguments, explained, log, run
 
 WATCH_SECONDS = 5.0
@@ -94,21 +103,33 @@ def build_worker(client: Client, settings: Settings, running: RunningActivities)
     )
 
 
+async def connect_worker(settings: Settings) -> Client:
+    """A client that may poll, in whose process the metrics are served."""
+    client = await connect(settings, runtime=sdk_runtime(settings.metrics_address))
+    await describe_namespace(client)
+    poll = client.workflow_service.poll_workflow_task_queue
+    await require_right(poll, PollWorkflowTaskQueueRequest(namespace=settings.namespace))
+    return client
+
+
 async def watch(worker: Worker, settings: Settings) -> None:
     """Until cancelled: take up rotated credentials, and say when the server goes and comes back.
 
     The worker reconnects and polls on by itself. Where the SDK's own log repeats a lost connection
     dozens of times a second, this says it once, with its cause.
     """
-    refused, lost_at = "", 0.0
+    refused, lost_at, begun, noted = "", 0.0, settings, settings
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         try:
-            rotated = rotate(settings, load_settings())
+            fresh = load_settings()
+            rotated, others = rotate(settings, fresh), rotate(fresh, begun)
+            if others not in (begun, noted):
+                log.warning("More than credentials has changed: start the worker again to use it")
+            noted = others
             if rotated != settings:
                 async with explained(rotated):
-                    client = await connect(rotated)
-                    await describe_namespace(client)
+                    client = await connect_worker(rotated)
                 worker.client, settings = client, rotated
                 log.info("Credentials changed: the new ones are in use")
             refused = ""
@@ -134,8 +155,7 @@ async def main(_: argparse.Namespace) -> int:
     settings = load_settings()
     log.info("Starting worker on task queue %r...", settings.task_queue)
     async with explained(settings):
-        client = await connect(settings)
-        await describe_namespace(client)
+        client = await connect_worker(settings)
     log.info("Connected to %s", settings.server)
     running = RunningActivities()
     worker = build_worker(client, settings, running)
