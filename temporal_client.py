@@ -327,7 +327,7 @@ def read_settings(
         The settings, as far as they can be made out, and all that is wrong or worth knowing.
     """
     read = _Reading()
-    in_file = read.env_file(env_file) if env_file and env_file.exists() else {}
+    in_file = read.env_file(env_file, environ) if env_file and env_file.exists() else {}
     if env_file and not in_file:
         for other in sorted(env_file.parent.glob(".env?*")):
             if other.is_file() and re.search(rb"^TEMPORAL_\w+=.", other.read_bytes(), re.M):
@@ -407,7 +407,7 @@ class _Reading:
     def wrong(self, text: str, *remedy: str) -> None:
         self.findings.append(wrong(text, *remedy))
 
-    def env_file(self, path: Path) -> Mapping[str, str | None]:
+    def env_file(self, path: Path, environ: Mapping[str, str]) -> Mapping[str, str | None]:
         try:
             text = path.read_text(encoding="utf-8-sig")
             if "\0" in text:  # UTF-16 without the mark that says so
@@ -441,9 +441,9 @@ class _Reading:
                 self.findings.append(worth(note, "keep one of the two lines"))
         if re.search(r"^\[profile\.", text, re.M):
             self.wrong(".env has a TOML profile in it", "TEMPORAL_CONFIG_FILE=<a file of its own>")
-        hidden = r"^#\s*(TEMPORAL_(?:ADDRESS|NAMESPACE|API_KEY))=[^<\s]+(?:\s|$)"
+        behind = r"^#\s*(TEMPORAL_(?:ADDRESS|NAMESPACE|API_KEY))=[^<\s]+(?:\s|$)"
         with_cert = any("CERT" in name for name in seen)
-        filled = {name for name in re.findall(hidden, text, re.M) if name not in seen}
+        filled = {name for name in re.findall(behind, text, re.M) if name not in (*seen, *environ)}
         if filled and not (with_cert and filled == {"TEMPORAL_API_KEY"}):
             note = f"behind a # in .env, and so not set: {', '.join(sorted(filled))}"
             self.findings.append(worth(note, "remove the # from the lines that you filled in"))
@@ -527,8 +527,8 @@ class _Reading:
         for switch in ("TEMPORAL_TLS", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"):
             if env.get(switch, "true").lower() not in ("true", "false", "1", "0"):
                 # The loader takes any other word for "on".
-                on = env[switch].lower() in ("on", "yes", "y", "enabled")
-                mend = f"{switch}={str(on).lower()}"
+                off = env[switch].lower() in ("off", "no", "n", "f", "none", "disabled", "disable")
+                mend = f"{switch}={'false' if off or 'DISABLE' in switch else 'true'}"
                 self.wrong(f"{self.origins[switch]} is neither true nor false", mend)
                 del env[switch]
         # This SDK always verifies; to the loader the name alone would mean "TLS on".

@@ -54,6 +54,7 @@ DNS_SECONDS = 2.0
 TLS_SECONDS = 2.0
 LOOK_TIMEOUT = timedelta(seconds=0.7)
 STALE_SECONDS = 60  # an idle worker polls at least once a minute
+DENIED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 TRY_AGAIN = "try again: the server may be starting, or busy"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -67,10 +68,18 @@ class Climb:
     """What the rungs so far have found out."""
 
     settings: Settings
-    host: str
-    port: int
     ip: str = ""
     client: Client | None = None
+
+    @property
+    def host(self) -> str:
+        """The server's name or number."""
+        return host_and_port(self.settings.address)[0]
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return int(host_and_port(self.settings.address)[1])
 
     @property
     def where(self) -> str:
@@ -94,7 +103,7 @@ async def walk(settings: Settings) -> AsyncIterator[Finding]:
 
     Takes the sum of the rungs' limits at the most, 13.8 s, on a server that stays silent too.
     """
-    climb = Climb(settings, *_place(settings))
+    climb = Climb(settings)
     broken = False
     for title, limit, rung in RUNGS:
         if broken:
@@ -119,14 +128,9 @@ async def explain(error: BaseException, settings: Settings) -> Finding:
         async for finding in walk(settings):
             if finding.mark == "✗":
                 return finding
-    if isinstance(error, RPCError):
-        return _refused_call(Climb(settings, *_place(settings)), error)
+    if isinstance(error, RPCError) and error.status in DENIED:
+        return _refused_call(Climb(settings), error)
     return wrong(shown_error(error))
-
-
-def _place(settings: Settings) -> tuple[str, int]:
-    host, port = host_and_port(settings.address)
-    return host, int(port)
 
 
 async def _resolve(climb: Climb) -> Finding:
