@@ -1,6 +1,6 @@
 """What the kit costs over the plain SDK, both measured in turn on the same server.
 
-    python tests/benchmark/run.py                        the whole table, about ten minutes
+    python tests/benchmark/run.py                        the whole table, about six minutes
     python tests/benchmark/run.py worker --rounds 9      one of its parts, more closely
     python tests/benchmark/run.py sizing                 one to four worker processes
     python tests/benchmark/run.py compression pollers    what these settings of the kit are worth
