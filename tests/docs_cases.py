@@ -34,13 +34,8 @@ import cases
 from cases import Case, env
 from cloud_front import NAMESPACE, Certificates, CloudFront
 from conftest import API_KEY
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kit import SOURCE, DevServer, Kit, create_namespace
-from world import HOST, Listener, World, days
+from world import HOST, Listener, World
 
 sys.path.insert(0, str(SOURCE))
 
@@ -258,24 +253,6 @@ def no_such_name(*_: object) -> int:
     return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
 
-def for_servers_only(world: World) -> Case:
-    """A client certificate that was made for servers."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "temporal.example.com")])
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example CA")])
-    certificate = (
-        x509.CertificateBuilder(issuer, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(days(-1))
-        .not_valid_after(days(99))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(Encoding.PEM)
-    pem += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file = world.file("server.pem", pem)
-    return Case("made for servers", env(cases.NO_PATHS, TLS_CLIENT_CERT_PATH=str(file)), "")
-
-
 def trust(world: World) -> dict[str, str]:
     """Trust the stand-in's CA as one trusts Temporal Cloud's: as one of the system's."""
     return {"SSL_CERT_FILE": str(world.server_ca)}
@@ -337,8 +314,6 @@ async def write(guide: Path, world: World, folder: Path) -> list[str]:
     with Trace() as trace:
         for title, list_of_cases in SECTIONS:
             found = [one for case in list_of_cases for one in await findings(case, world)]
-            if list_of_cases is cases.WRONG_FILES:
-                found += await findings(for_servers_only(world), world)
             if list_of_cases is cases.WRONG_NAMES:
                 found += await in_files(world)
             before.append((title, section(found, world, said)))
