@@ -364,7 +364,7 @@ def _check_credentials(settings: Settings, values: Mapping[str, str | None]) -> 
     cert = first_set("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")
     key = first_set("TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_CLIENT_KEY_DATA")
     ca = first_set("TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_SERVER_CA_CERT_DATA")
-    header = next((v for k, v in settings.headers.items() if k.lower() == "authorization"), None)
+    header = settings.headers.get("authorization")
     cloudish = settings.on_cloud or bool(NAMESPACE.fullmatch(settings.namespace.lower()))
     if api_key and header:
         text = f"{api_key} and TEMPORAL_GRPC_META_AUTHORIZATION are both set: only one is sent"

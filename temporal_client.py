@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # importing the client takes 0.1 s: only who connects pays fo
 
 ENV_FILE = Path(__file__).resolve().with_name(".env")
 CONNECT_SECONDS = 8.0
+DENIED = ("PERMISSION_DENIED", "UNAUTHENTICATED")  # the statuses that are about the caller
 
 # Every setting by its official name, with the other names that it answers to.
 CONNECTION_SETTINGS: dict[str, tuple[str, ...]] = {
@@ -255,12 +256,12 @@ async def require_right(call: Callable[..., Awaitable[Any]], request: Any) -> No
     Raises:
         RPCError: PERMISSION_DENIED or UNAUTHENTICATED.
     """
-    from temporalio.service import RPCError, RPCStatusCode
+    from temporalio.service import RPCError
 
     try:
         await call(request, timeout=timedelta(seconds=2))
     except RPCError as error:
-        if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+        if error.status.name in DENIED:
             raise
 
 
@@ -431,9 +432,7 @@ class _Reading:
             if binding.error and (name := re.search(r"TEMPORAL_\w+", string)):
                 remedy = f"{shown(name[0])}=<value>, with both its quotes or none"
                 self.wrong(f"{where} is not NAME=value", remedy)
-            elif value != "".join(filter(str.isprintable, value)) and re.search(
-                r'"[A-Z]:\\', string
-            ):
+            elif not value.isprintable() and re.search(r'"[A-Z]:\\', string):
                 remedy = f"{shown(binding.key or '')}='<the path>', in single quotes"
                 self.wrong(f"{where} has backslashes in double quotes, which changes them", remedy)
             elif value and seen.setdefault(binding.key or "", value) != value:

@@ -48,13 +48,12 @@ from temporal_checks import (
     worth,
     wrong,
 )
-from temporal_client import Settings, connect, describe_namespace, require_right
+from temporal_client import DENIED, Settings, connect, describe_namespace, require_right
 
 DNS_SECONDS = 2.0
 TLS_SECONDS = 2.0
 LOOK_TIMEOUT = timedelta(seconds=0.7)
 STALE_SECONDS = 60  # an idle worker polls at least once a minute
-DENIED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 TRY_AGAIN = "try again: the server may be starting, or busy"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -128,7 +127,7 @@ async def explain(error: BaseException, settings: Settings) -> Finding:
         async for finding in walk(settings):
             if finding.mark == "✗":
                 return finding
-    if isinstance(error, RPCError) and error.status in DENIED:
+    if isinstance(error, RPCError) and error.status.name in DENIED:
         return _refused_call(Climb(settings), error)
     return wrong(shown_error(error))
 
