@@ -1,159 +1,219 @@
-"""How a script of the kit starts, logs and exits.
+"""How a script starts, logs and exits.
 
 Results go to standard output and everything else to standard error. Exit codes: 0 done, 1 failed,
 2 wrong usage, 130 and 143 stopped by Ctrl+C and SIGTERM.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
+import atexit
+import faulthandler
 import logging
 import os
+import select
 import signal
 import sys
+import threading
+import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import Any, NoReturn
 
-from temporal_checks import Failure, shown_error
+from temporalio.service import RPCError
 
-if TYPE_CHECKING:
-    from temporal_client import Settings
+from temporal_findings import Failure, error, redact
+from temporal_runtime import end_runtime
+from temporal_settings import Settings
 
+ROOT = str(Path(__file__).parent)
 log = logging.getLogger("kit")
-CHECK = "python scripts/check_temporal_config.py"
+Main = Callable[[argparse.Namespace], Awaitable[int]]
+LEAVE_SECONDS = 3.5  # for anything that still runs after `main` has returned
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """A parser that explains the script by its docstring, with the options that all share."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--verbose", action="store_true", help="log at debug level, with tracebacks"
-    )
+    """A parser with the docstring as its description, and the options that all scripts share.
+
+    Defaults that a script may set: `stop_seconds`, the time to finish after a signal; `stop_code`,
+    the exit code then; `stop_once`, to ignore further signals.
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=doc, formatter_class=form)
+    about = "log at debug level, with tracebacks"
+    parser.add_argument("--verbose", action="store_true", help=about)
+    parser.set_defaults(stop_seconds=0, stop_code=None, stop_once=False)
     return parser
 
 
-def run(
-    main: Callable[[argparse.Namespace], Awaitable[int]],
-    parser: argparse.ArgumentParser,
-    *,
-    has_children: bool = False,
-) -> NoReturn:
-    """Run a script's `main` to its exit code, and leave the process with exactly that code.
+def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
+    """Run a script's `main` and exit with the code that it returns.
 
-    Args:
-        main: Takes the parsed arguments, gives the exit code; cancelled by Ctrl+C and SIGTERM.
-        parser: The script's options, from `arguments`.
-        has_children: Whether `main` has processes to end, which a second Ctrl+C must not keep it
-            from; without them a second one leaves at once.
+    `main` takes the arguments of `parser`; it is cancelled by Ctrl+C and SIGTERM.
     """
-    # The number of a standard stream that is closed must not go to the next socket or file.
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
+        pass  # keep the number of a closed standard stream from the next socket
     os.close(spare)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that has no ✓ is no reason to fail
-            stream.reconfigure(errors="backslashreplace")
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args()
-    logging.basicConfig(
-        format="%(levelname)s - %(message)s",
-        stream=sys.stderr,
-        level=logging.DEBUG if args.verbose else logging.INFO,
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(levelname)s - %(message)s"))
+    logging.basicConfig(handlers=[handler], level="DEBUG" if args.verbose else "INFO")
     if not args.verbose:
-        logging.getLogger("temporalio").setLevel(logging.WARNING)
+        logging.getLogger("temporalio").setLevel("WARNING")
         for own in ("workflow", "activity"):  # what your own code logs
-            logging.getLogger(f"temporalio.{own}").setLevel(logging.INFO)
-    asyncio.run(_run(main, args, has_children))
-    raise AssertionError("unreachable: _run leaves the process")
+            logging.getLogger(f"temporalio.{own}").setLevel("INFO")
+    code = asyncio.run(_run(main, args))
+    if not end_runtime():  # a client is still referenced, and keeps threads of the SDK
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        os._exit(_flush(code))
+    sys.exit(_flush(code))
 
 
-async def _run(
-    main: Callable[[argparse.Namespace], Awaitable[int]],
-    args: argparse.Namespace,
-    has_children: bool,
-) -> NoReturn:
-    task = asyncio.ensure_future(main(args))
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(redact, super().format(record).split("\n")))
+
+
+async def _run(main: Main, args: argparse.Namespace) -> int:
+    running = [asyncio.ensure_future(main(args))]
     loop = asyncio.get_running_loop()
-    signals: list[int] = []
+    stopped: list[int] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        if signals and not has_children:
-            leave(128 + number)
-        if not signals:
-            signals.append(number)
-            loop.call_soon_threadsafe(task.cancel)
+        if not running or (stopped and not args.stop_once):
+            _end_children()
+            os._exit(128 + number)
+        if not stopped:
+            stopped.append(128 + number if args.stop_code is None else args.stop_code)
+            _leave_within(args.stop_seconds + LEAVE_SECONDS, stopped[0], loop)
+            loop.call_soon_threadsafe(running[0].cancel)
+            log.info("Stopping...%s", "" if args.stop_once else " (Ctrl+C again to end at once)")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     try:
-        code = await task
+        code = await running[0]
     except asyncio.CancelledError:
-        code = 128 + signals[0] if signals else 1
-    except Failure as failure:
+        code = stopped[0] if stopped else 1
+    except Exception as problem:
         code = 1
-        _say(failure, args.verbose)
-    except OSError as error:
-        code = 1
-        if not (sys.stdout and _flush(sys.stdout)):  # else it is a result that can't be written
-            log.error("%s", error.strerror or error, exc_info=args.verbose)
-    except Exception as error:
-        code = 1
-        text = "\n  because of ".join(_causes(error))
-        log.error("%s (--verbose shows where)", text, exc_info=args.verbose)
-    leave(code)
+        if not isinstance(problem, OSError) or not _flush(0):  # _flush reports a lost result itself
+            text = str(problem) if isinstance(problem, Failure) else "\n".join(_causes(problem))
+            log.error("%s", text, exc_info=args.verbose)
+    running.clear()  # the traceback of its exception would keep the client alive
+    _leave_within(LEAVE_SECONDS, code, loop)
+    return code
 
 
-def _causes(error: BaseException | None) -> Iterator[str]:
-    """An error and what it came from, a line each: the SDK's last ones are the telling ones."""
-    while error:
-        yield shown_error(error)
-        error = error.__cause__
+def _causes(problem: BaseException | None) -> Iterator[str]:
+    """An error and its causes, one per line: of the SDK's, the last are the informative ones."""
+    while problem:
+        late = "no answer in time" if isinstance(problem, asyncio.TimeoutError) else ""
+        text = str(problem).partition("\n")[0] or late
+        yield f"{type(problem).__name__}: {text}"
+        problem = problem.__cause__
 
 
 @asynccontextmanager
 async def explained(settings: Settings) -> AsyncIterator[None]:
-    """Turn what the SDK raises in this block into a `Failure` that names the cause."""
-    from temporalio.service import RPCError
-
+    """Turn what the SDK raises in this block into a `Failure`, with the doctor's diagnosis."""
     try:
         yield
-    except (RuntimeError, ValueError, asyncio.TimeoutError, RPCError) as error:
-        from temporal_diagnosis import explain  # only who fails pays for it
-
-        raise Failure([await explain(error, settings)]) from error
-
-
-def _say(failure: Failure, verbose: bool) -> None:
-    """At most six lines: every problem, its remedy where there is room, and where to go on."""
-    lines = [line for finding in failure.findings for line in str(finding).splitlines()]
-    if len(lines) > 5:
-        lines = [str(finding).splitlines()[0] for finding in failure.findings]
-    if len(lines) > 5:
-        lines[4:] = ["; ".join(lines[4:])]
-    log.error("%s", "\n".join([*lines, f"  → {CHECK} tells more"]), exc_info=verbose)
+    except (RuntimeError, ValueError, asyncio.TimeoutError, RPCError) as problem:
+        try:
+            from temporal_doctor import diagnose
+        except ImportError:  # it may have been deleted
+            raise Failure(error("; because of ".join(_causes(problem)))) from problem
+        raise Failure(*await diagnose(problem, settings)) from problem
 
 
-def leave(code: int) -> NoReturn:
-    """End the process with exactly this exit code."""
-    # The interpreter's own shutdown now and then dies of a signal after the work is done: threads
-    # of the SDK's runtime meet objects that are gone (temporalio/sdk-python issue 300). So leave
-    # without it, with the output flushed, which is all that is left to do.
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # none: closed by who started this
-        code = _flush(stream) or code
-    os._exit(code)
+def _leave_within(seconds: float, code: int, loop: asyncio.AbstractEventLoop) -> None:
+    """Make sure that the process exits within `seconds`, whatever still runs in it."""
+    timer = threading.Timer(seconds, _finish, (code, loop))
+    timer.daemon = True
+    timer.start()
+    with suppress(ValueError, OSError, AttributeError):  # there is no standard error
+        # The last resort works without the GIL, and names the line that holds it.
+        faulthandler.dump_traceback_later(seconds + 1, exit=True)
 
 
-def _flush(stream: TextIO) -> int:
+def _finish(code: int, loop: asyncio.AbstractEventLoop) -> NoReturn:
+    """Exit now: log what is still running, kill child processes, run the exit handlers."""
+    for line in _lines_running(loop):
+        log.warning("Left running: %s", line)
+    _end_children()
+    atexit._run_exitfuncs()
+    os._exit(_flush(code))
+
+
+def _end_children() -> None:
+    for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
+        child.kill()
+
+
+def guard(seconds: float) -> None:
+    """Fork a watchdog that kills this process so long after a signal, or soon after a second one.
+
+    While a thread holds the GIL, as in a long regular expression, no signal handler and no timer
+    runs in this process.
+    """
+    if not hasattr(os, "fork"):
+        return
+    faulthandler.register(signal.SIGUSR2)  # works without the GIL too, and names the line
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    parent = os.getpid()
+    if child := os.fork():
+        os.close(reader)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        atexit.register(os.waitpid, child, 0)
+        atexit.register(os.close, writer)
+        return
+    os.close(writer)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    told, waits = 0, (None, seconds, 0.5)
+    while select.select([reader], [], [], waits[told])[0]:
+        if not (read := os.read(reader, 1)):
+            os._exit(0)  # the process has exited on its own
+        told = min(2, told + (read[0] in (signal.SIGINT, signal.SIGTERM)))
+    os.kill(parent, signal.SIGUSR2)
+    time.sleep(0.2)
+    os.kill(parent, signal.SIGKILL)
+    os._exit(0)
+
+
+def _lines_running(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+    """For each other thread and each task, the line of your code that it executes."""
+    threads = sys._current_frames()
+    del threads[threading.get_ident()]
+    stacks = [[frame for frame, _ in traceback.walk_stack(one)] for one in threads.values()]
+    for task in asyncio.all_tasks(loop):
+        stack: list[FrameType] = []
+        waits: Any = task.get_coro()
+        while frame := getattr(waits, "cr_frame", None):
+            stack.insert(0, frame)
+            waits = waits.cr_await
+        stacks.append(stack)
+    for stack in stacks:
+        own = [one for one in stack if one.f_code.co_filename.startswith(ROOT)]
+        own = [one for one in own if "site-packages" not in one.f_code.co_filename]
+        if own and own[0].f_code.co_name not in ("main", "_run", "run"):
+            code = own[0].f_code
+            yield f"{code.co_filename}, line {own[0].f_lineno}, in {code.co_name}"
+
+
+def _flush(code: int) -> int:
+    """The exit code, or 1 if standard output cannot be written."""
     try:
-        stream.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # say so once
-        if stream is sys.stdout:
-            log.error("cannot write to standard output: %s", error.strerror)
+        print(end="", flush=True)
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # say so once
+        log.error("cannot write to standard output: %s", problem.strerror)
         return 1
-    return 0
+    return code

@@ -1,66 +1,68 @@
-"""Say what is configured, where it came from, and whether a ping could run.
+"""Show what is configured, where it came from, and whether a ping could run.
 
-    python scripts/check_temporal_config.py              settings, then the server, rung by rung
+    python scripts/check_temporal_config.py              settings, then the server, step by step
     python scripts/check_temporal_config.py --offline    the settings alone
 
-✓ good  ✗ wrong  ⚠ worth knowing  – not reached because of an earlier one  → what mends it
+✓ good  ✗ wrong  ⚠ worth knowing  – not reached because an earlier check failed  → what fixes it
 Exits with 0 if a ping could run, else with 1. Secrets are never shown.
 """
-
-from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from temporal_client import CONNECTION_SETTINGS, ENV_FILE, PROCESS_SETTINGS, read_settings
-from temporal_script import arguments, run
+from temporal_client import connect, describe_namespace, find_problems, find_worker
+from temporal_findings import Finding
+from temporal_script import arguments, explained, run
+from temporal_settings import ENV_FILE, SETTINGS, Settings, read_settings
+
+
+async def check_core(settings: Settings, *, offline: bool = False) -> AsyncIterator[Finding]:
+    """The checks without the doctor: the core's problems, and whether the server answers."""
+    problems = list(find_problems(settings))
+    for finding in problems or [Finding("ok", "settings: complete")]:
+        yield finding
+    if not problems and not offline:
+        async with explained(settings):
+            client = await connect(settings)
+            await describe_namespace(client)
+            yield Finding("ok", "the server answers, and knows the namespace")
+            yield await find_worker(client, settings["TEMPORAL_TASK_QUEUE"])
 
 
 async def main(args: argparse.Namespace) -> int:
-    """Print one line a setting and one line a check."""
-    settings, findings = read_settings(os.environ)
-    print(f"Settings ({ENV_FILE.name} is {'' if ENV_FILE.exists() else 'not '}there):")
-    for official in [*CONNECTION_SETTINGS, *PROCESS_SETTINGS]:
-        origin = settings.origin(official)
-        alias = f" as {origin.name}" if origin.name != official else ""
-        value = f"{origin.shown}   ({origin.source}{alias})" if origin.shown else "not set"
-        print(f"  {official} = {value}")
-    print("\nChecks:")
-    marks = {finding.mark for finding in findings}
-    for finding in findings:
-        print(finding)
-    if "✗" not in marks:
-        print("✓ settings: complete and sound")
-    polled = False
-    if not args.offline:
-        from temporal_diagnosis import RUNGS, walk
+    """Print a line per setting and a line per check."""
+    check = check_core
+    with suppress(ImportError):  # the doctor may have been deleted
+        from temporal_doctor import check
 
-        if "✗" in marks:
-            for title, *_ in RUNGS:
-                print(f"– {title}: not reached")
-        else:
-            async for finding in walk(settings):
-                print(finding, flush=True)
-                marks.add(finding.mark)
-                polled = finding.mark == "✓"  # in the end that of the highest rung, the workers
-    if "✗" in marks:
-        print("\nNext: mend what is marked ✗, and run this check again")
+    settings = read_settings(os.environ)
+    print(f"Settings ({ENV_FILE.name} is {'' if ENV_FILE.exists() else 'not '}there):")
+    for setting in SETTINGS:
+        value = settings.value(setting)
+        alias = f" as {value.name}" if value.name != setting else ""
+        source = f"   ({value.source}{alias})" if value.text else ""
+        print(f"  {setting} = {value.shown or 'not set'}{source}")
+    print("\nChecks:")
+    levels = []
+    async for finding in check(settings, offline=args.offline):
+        print(finding, flush=True)
+        levels.append(finding.level)
+    if "error" in levels:
+        print("\nNext: fix what is marked ✗, and run this check again")
         return 1
-    worker = "" if polled else "python workers/worker.py in one terminal, and in another "
+    polled = levels[-1] == "ok" and not args.offline
+    worker = "" if polled else "python workers/worker.py in one terminal, and then "
     print(f"\nNext: {worker}python scripts/start_ping.py")
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    """The script's options."""
+if __name__ == "__main__":
     options = arguments(__doc__)
     options.add_argument("--offline", action="store_true", help="check the settings alone")
-    return options
-
-
-if __name__ == "__main__":
-    run(main, parser())
+    run(main, options)

@@ -6,17 +6,18 @@ then forwarded, byte for byte, to the server behind. Every answer is therefore a
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable
 from concurrent import futures
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # handshakes that fail are what tests are about
+
+import grpc
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -25,16 +26,12 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from kit import free_port
+from kit import NAMESPACES, free_port
 from temporalio.api.workflowservice import v1 as workflow_messages
 
-NAMESPACE = "payments.a1b2c"
+NAMESPACE = NAMESPACES[0]
 NAMES = (f"{NAMESPACE}.tmprl.cloud", "localhost", "127.0.0.1")
-PASSPHRASE = b"a passphrase that no tool of Temporal's can ask for"
-
-# Every long poll holds a thread for up to a minute, as does every call while the front is silent.
-_THREADS = 400
-
+_THREADS = 400  # every long poll holds one for up to a minute, as does every call during a silence
 
 # Read from the messages: the service's own description needs a package that is not installed. The
 # operator service is left out, because the SDK sends no header with its calls.
@@ -59,7 +56,7 @@ class Certificates:
     """Three authorities, the server's, the clients' and one that nobody trusts, and PEM files."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the authorities; their files, and those of all certificates, go to ``folder``."""
+        """Make the authorities; their files, and those of all certificates, go to `folder`."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.server_ca = trustme.CA(organization_name="Test server CA")
@@ -68,39 +65,23 @@ class Certificates:
         self.server_ca_file = folder / "server-ca.pem"
         self.server_ca.cert_pem.write_to_path(str(self.server_ca_file))
 
-    def server(
-        self,
-        *names: str,
-        ca: trustme.CA | None = None,
-        not_before: datetime | None = None,
-        not_after: datetime | None = None,
-    ) -> trustme.LeafCert:
-        """A server certificate for these names, or for the usual ones where none is given."""
-        return (ca or self.server_ca).issue_cert(
-            *(names or NAMES), not_before=not_before, not_after=not_after
-        )
+    def server(self, *names: str, **how: Any) -> trustme.LeafCert:
+        """A server certificate for these names, or for the usual ones where none is given.
+
+        Options: `ca`, and what `trustme.CA.issue_cert` takes, such as `not_after`.
+        """
+        ca: trustme.CA = how.pop("ca", self.server_ca)
+        return ca.issue_cert(*(names or NAMES), **how)
 
     def client(
-        self,
-        name: str = "client",
-        *,
-        ca: trustme.CA | None = None,
-        not_before: datetime | None = None,
-        not_after: datetime | None = None,
-        key_type: trustme.KeyType = trustme.KeyType.ECDSA,
-        passphrase: bytes | None = None,
+        self, name: str = "client", *, passphrase: bytes | None = None, **how: Any
     ) -> KeyPair:
         """A client certificate with this common name, in files called after it.
 
         The same name again gives a new certificate in the same files: a rotation.
         """
-        leaf = (ca or self.client_ca).issue_cert(
-            f"{name}@clients.test",
-            common_name=name,
-            not_before=not_before,
-            not_after=not_after,
-            key_type=key_type,
-        )
+        ca: trustme.CA = how.pop("ca", self.client_ca)
+        leaf = ca.issue_cert(f"{name}@clients.test", common_name=name, **how)
         certificate = b"".join(part.bytes() for part in leaf.cert_chain_pems)
         key = leaf.private_key_pem.bytes()
         if passphrase is not None:
@@ -113,43 +94,14 @@ class Certificates:
             combined=self.folder / f"{name}-combined.pem",
             serial=x509.load_pem_x509_certificate(certificate).serial_number,
         )
-        contents = {
-            pair.certificate: certificate,
-            pair.key: key,
-            pair.combined: certificate + key,
-        }
-        for file, content in contents.items():
+        for file, content in (
+            (pair.certificate, certificate),
+            (pair.key, key),
+            (pair.combined, certificate + key),
+        ):
             file.write_bytes(content)
             file.chmod(0o600)
         return pair
-
-    def rsa(self) -> KeyPair:
-        """A good client certificate with an RSA key; those of :meth:`client` have EC keys."""
-        return self.client("rsa", key_type=trustme.KeyType.RSA)
-
-    def expired(self) -> KeyPair:
-        """A client certificate that was good until yesterday."""
-        return self.client("expired", not_after=_days(-1))
-
-    def expiring(self, days: int = 10) -> KeyPair:
-        """A client certificate that is good for some days more."""
-        return self.client("expiring", not_after=_days(days))
-
-    def not_yet_valid(self) -> KeyPair:
-        """A client certificate that is good from tomorrow on."""
-        return self.client("not-yet-valid", not_before=_days(1))
-
-    def untrusted(self) -> KeyPair:
-        """A client certificate of an authority that the server does not know."""
-        return self.client("untrusted", ca=self.untrusted_ca)
-
-    def encrypted(self) -> KeyPair:
-        """A good client certificate whose key is encrypted with :data:`PASSPHRASE`."""
-        return self.client("encrypted", passphrase=PASSPHRASE)
-
-
-def _days(number: int) -> datetime:
-    return datetime.now(timezone.utc) + timedelta(days=number)
 
 
 @dataclass(frozen=True)
@@ -164,47 +116,47 @@ class Call:
 
     @property
     def api_key(self) -> str | None:
-        """The bearer token, ``None`` without one."""
+        """The bearer token, `None` without one."""
         scheme, _, key = self.metadata.get("authorization", "").partition(" ")
         return key if scheme.lower() == "bearer" else None
 
     @property
     def namespace(self) -> str | None:
-        """The ``temporal-namespace`` header, ``None`` without one."""
+        """The `temporal-namespace` header, `None` without one."""
         return self.metadata.get("temporal-namespace")
 
 
 class CloudFront:
-    """Cloud's locks on a loopback port, before the development server at ``backend``.
+    """Cloud's locks on a loopback port, before the development server at `backend`.
 
-    - ``certificate``: the server's own, see :meth:`Certificates.server`; ``None`` is plaintext.
-    - ``client_ca``: a client certificate of this authority is required; ``None`` asks for none.
-    - ``keys``: API keys that are accepted; ``None`` asks for none. With ``client_ca`` a call may
+    - `certificate`: the server's own, see `Certificates.server`.
+    - `client_ca`: a client certificate of this authority is required; `None` asks for none.
+    - `keys`: API keys that are accepted; `None` asks for none. With `client_ca` a call may
       come without a key, but one that it brings must be an accepted one.
-    - ``namespaces``: those that the ``temporal-namespace`` header may name.
-    - ``read_only``: runs may be looked at, and neither started nor polled for.
+    - `namespaces`: those that the `temporal-namespace` header may name.
+    - `read_only`: runs may be looked at, and neither started nor polled for.
 
-    Revoking a key or refusing a namespace also ends the polls that run under it, at once and with
-    the status that a new call would get. All methods may be called from any thread.
+    Revoking a key also ends the polls that run under it, at once and with the status that a new
+    call would get. All methods may be called from any thread.
     """
 
     def __init__(
         self,
         backend: str,
         *,
-        certificate: trustme.LeafCert | None,
+        certificate: trustme.LeafCert,
         client_ca: trustme.CA | None = None,
         keys: Iterable[str] | None = None,
         namespaces: Iterable[str] = (NAMESPACE,),
         read_only: bool = False,
-        port: int | None = None,
     ) -> None:
         """Start the front."""
-        self.port = port or free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"127.0.0.1:{free_port()}"
         self._backend = backend
-        self._certificate = certificate
-        self._client_ca = client_ca
+        key = certificate.private_key_pem.bytes()
+        chain = b"".join(part.bytes() for part in certificate.cert_chain_pems)
+        clients = client_ca and client_ca.cert_pem.bytes()
+        self._locks = grpc.ssl_server_credentials([(key, chain)], clients, bool(clients))
         self._keys = None if keys is None else set(keys)
         self._namespaces = set(namespaces)
         self._read_only = read_only
@@ -219,17 +171,14 @@ class CloudFront:
 
     @property
     def calls(self) -> list[Call]:
-        """What has arrived so far, oldest first."""
         with self._lock:
             return list(self._calls)
 
     def forget_calls(self) -> None:
-        """Empty the record."""
         with self._lock:
             self._calls.clear()
 
     def accept(self, key: str) -> None:
-        """Accept this API key from now on."""
         with self._lock:
             self._keys = {key, *(self._keys or ())}
 
@@ -237,18 +186,10 @@ class CloudFront:
         """Accept this API key no more."""
         with self._lock:
             self._keys = (self._keys or set()) - {key}
-        self._end_what_is_refused()
-
-    def allow_namespace(self, namespace: str) -> None:
-        """Let calls that name this namespace through."""
-        with self._lock:
-            self._namespaces.add(namespace)
-
-    def refuse_namespace(self, namespace: str) -> None:
-        """Refuse calls that name this namespace."""
-        with self._lock:
-            self._namespaces.discard(namespace)
-        self._end_what_is_refused()
+            running = list(self._running.items())
+        for pending, call in running:
+            if self._refusal(call) is not None:
+                pending.cancel()
 
     def silence(self) -> None:
         """Answer nothing more, neither new calls nor running ones; connections stay open.
@@ -258,11 +199,10 @@ class CloudFront:
         self._answering.clear()
 
     def resume(self) -> None:
-        """Answer again, beginning with the calls that still wait."""
         self._answering.set()
 
     def start(self) -> None:
-        """Listen, after a :meth:`stop` on the same port again."""
+        """Listen, after a `stop` on the same port again."""
         # Without this option two servers may share a port, and a test would ask the wrong one.
         options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
         # The old sockets of a server that was just stopped are closed in the background.
@@ -271,57 +211,28 @@ class CloudFront:
             server = grpc.server(futures.ThreadPoolExecutor(_THREADS), options=options)
             server.add_generic_rpc_handlers((_Everything(self),))
             try:
-                self._listen(server)
+                server.add_secure_port(self.address, self._locks)
                 break
             except RuntimeError:
                 if time.monotonic() > end:
                     raise
             time.sleep(0.05)
-        self._channel = grpc.insecure_channel(
-            self._backend,
-            [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)],
-        )
+        behind = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
+        self._channel = grpc.insecure_channel(self._backend, behind)
         self._server = server
         server.start()
 
-    def _listen(self, server: Any) -> None:
-        if self._certificate is None:
-            server.add_insecure_port(self.address)
-            return
-        key = self._certificate.private_key_pem.bytes()
-        chain = b"".join(part.bytes() for part in self._certificate.cert_chain_pems)
-        clients = None if self._client_ca is None else self._client_ca.cert_pem.bytes()
-        server.add_secure_port(
-            self.address,
-            grpc.ssl_server_credentials([(key, chain)], clients, clients is not None),
-        )
-
     def stop(self) -> None:
-        """Close the port and end every connection, as a server that goes away does."""
         if self._server is not None:
             self._server.stop(None).wait(10)
             self._channel.close()
             self._server = None
 
     def __enter__(self) -> CloudFront:
-        """Give the running front."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the front, whatever happened."""
+    def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _end_what_is_refused(self) -> None:
-        with self._lock:
-            running = list(self._running.items())
-        for pending, call in running:
-            if self._refusal(call) is not None:
-                pending.cancel()
 
     def _refusal(self, call: Call) -> tuple[grpc.StatusCode, str] | None:
         with self._lock:
@@ -342,7 +253,8 @@ class CloudFront:
         while not self._answering.wait(0.1) and context.is_active():
             pass
 
-    def _answer(self, method: str, request: bytes, context: Any) -> bytes:
+    def answer(self, method: str, request: bytes, context: Any) -> bytes:
+        """Judge a call, and have the server behind answer it."""
         call = _arrived(method, context)
         with self._lock:
             self._calls.append(call)
@@ -367,9 +279,8 @@ class CloudFront:
                 del self._running[pending]
         self._wait_until_answering(context)
         self._refuse_if_wrong(call, context)
-        context.set_trailing_metadata(
-            [(k, v) for k, v in pending.trailing_metadata() or () if not _of_transport(k)]
-        )
+        trailing = pending.trailing_metadata() or ()
+        context.set_trailing_metadata([(k, v) for k, v in trailing if not _of_transport(k)])
         if code is not grpc.StatusCode.OK:
             context.abort(code, pending.details())
         answer: bytes = pending.result()
@@ -381,17 +292,17 @@ class CloudFront:
             context.abort(*refusal)
 
 
+@dataclass
 class _Everything:
     """Sends every method of every service to one front, undecoded."""
 
-    def __init__(self, front: CloudFront) -> None:
-        self._front = front
+    front: CloudFront
 
     def service(self, details: Any) -> Any:
         """The handler for a call, whatever its method; gRPC asks for it by this name."""
         method: str = details.method
         return grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self._front._answer(method, request, context)
+            lambda request, context: self.front.answer(method, request, context)
         )
 
 
@@ -405,13 +316,11 @@ def _of_transport(name: str) -> bool:
 def _arrived(method: str, context: Any) -> Call:
     peer = context.auth_context()
     names = peer.get("x509_common_name", [])
-    certificates = peer.get("x509_pem_cert", [])
+    pems = peer.get("x509_pem_cert", [])
     return Call(
         method=method,
         metadata={k: v for k, v in context.invocation_metadata() if isinstance(v, str)},
         tls=peer.get("transport_security_type") == [b"ssl"],
         client_name=names[0].decode() if names else None,
-        client_serial=(
-            x509.load_pem_x509_certificate(certificates[0]).serial_number if certificates else None
-        ),
+        client_serial=x509.load_pem_x509_certificate(pems[0]).serial_number if pems else None,
     )

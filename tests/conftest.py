@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cloud_front import NAMESPACE, Certificates, CloudFront
-from kit import DevServer, Kit, create_namespace
+from kit import DevServer, Kit
 from world import World
+
+import temporal_findings
+from temporal_runtime import end_runtime, sdk_runtime
 
 # Long and unlike anything else, so that a part of it on any output is a leak and no coincidence.
 API_KEY = "kQ7vXw2ZrT9mB4nLpY6sHd8fJc3gAe5u.UjWq1oKx0iNzRbVtMyCsPhDlFg"
 
 
+@pytest.fixture(autouse=True)
+def as_a_process_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """No secret remembered, no level set, no setting or TOML file of the machine's; gives HOME."""
+    temporal_findings._secrets.clear()
+    loggers = [logging.getLogger(name) for name in (None, "kit", "temporalio", "temporalio.core")]
+    before = [(one, one.level, list(one.handlers)) for one in loggers]
+    for name in list(os.environ):
+        if name.upper().startswith("TEMPORAL_"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home-of-the-test"
+    home.mkdir()
+    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    yield home
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers = handlers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def verbose_runtime() -> Iterator[None]:
+    """The SDK's runtime with all of its log in Python's, as `--verbose` has it; then its end."""
+    sdk_runtime.cache_clear()
+    core = logging.getLogger("temporalio.core")
+    core.setLevel(logging.DEBUG)
+    sdk_runtime()
+    core.setLevel(logging.NOTSET)
+    yield
+    end_runtime()
+
+
 @pytest.fixture(scope="session")
 def dev_server() -> Iterator[DevServer]:
-    """A real development server, shared by the tests of a run: leave it as it was."""
     with DevServer() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def cloud_namespace(dev_server: DevServer) -> str:
-    """A namespace in Cloud's form, known to the development server."""
-    create_namespace(dev_server.address, NAMESPACE)
+def cloud_namespace() -> str:
     return NAMESPACE
 
 
@@ -37,53 +71,38 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="session")
 def world(
     dev_server: DevServer,
-    cloud_namespace: str,
     certificates: Certificates,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """The files and servers that the configurations in `cases.py` speak of."""
     folder = tmp_path_factory.mktemp("world")
-    made = World(folder, dev_server, certificates, API_KEY, cloud_namespace)
+    made = World(folder, dev_server, certificates, API_KEY)
     with made.closing:
         yield made
 
 
 @pytest.fixture
 def api_key() -> str:
-    """The API key that ``cloud`` accepts."""
     return API_KEY
 
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
-    """A fresh private copy of the kit."""
     return Kit(tmp_path / "kit")
 
 
 @pytest.fixture
-def cloud(
-    dev_server: DevServer, certificates: Certificates, cloud_namespace: str, api_key: str
-) -> Iterator[CloudFront]:
+def cloud(dev_server: DevServer, certificates: Certificates) -> Iterator[CloudFront]:
     """Cloud's front door for API keys."""
-    with CloudFront(
-        dev_server.address,
-        certificate=certificates.server(),
-        keys=[api_key],
-        namespaces=[cloud_namespace],
-    ) as front:
+    certificate = certificates.server()
+    with CloudFront(dev_server.address, certificate=certificate, keys=[API_KEY]) as front:
         yield front
 
 
 @pytest.fixture
-def mtls_cloud(
-    dev_server: DevServer, certificates: Certificates, cloud_namespace: str
-) -> Iterator[CloudFront]:
+def mtls_cloud(dev_server: DevServer, certificates: Certificates) -> Iterator[CloudFront]:
     """Cloud's front door for client certificates; it accepts no API key."""
-    with CloudFront(
-        dev_server.address,
-        certificate=certificates.server(),
-        client_ca=certificates.client_ca,
-        keys=[],
-        namespaces=[cloud_namespace],
-    ) as front:
+    locks: dict[str, Any] = {"certificate": certificates.server(), "keys": []}
+    locks["client_ca"] = certificates.client_ca
+    with CloudFront(dev_server.address, **locks) as front:
         yield front

@@ -1,69 +1,197 @@
-"""Count exit codes: short-lived programs on the SDK now and then die of a signal after their work.
+"""Count how processes end: those of the SDK now and then die of a signal after their work.
 
-    python tests/exit_codes.py 1000
+    python tests/exit_codes.py --pings 2000 --checks 1000 --others 300
 
-runs `start_ping.py` and the check so often each, two at a time, against a real server with a real
-worker, and prints how often each exit code came, and what else was not as it should be.
+runs each kind of ending so often, three at a time, against a real server with a real worker, and
+prints how often each exit code came, and what else was not as it should be. Run it with each
+interpreter that is to be measured.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kit import DevServer, Kit
+from kit import DevServer, Kit, RunningScript, free_port
+from pings import connect
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-SCRIPTS = ("scripts/start_ping.py", "scripts/check_temporal_config.py")
-LANES = 2
+QUEUE = "exit-codes"
+HOOK = "import atexit, os; atexit.register(os.write, 2, b'every exit hook ran\\n')"
+# Calls in flight wait for the answer of a workflow that no worker knows.
+PROGRAM = """
+import asyncio, sys
+from temporal_client import get_temporal_client
+from temporal_script import arguments, run
+
+kept = None
+
+async def connect_and_call():
+    global kept
+    kept = await get_temporal_client()
+    handle = kept.get_workflow_handle("held")
+    calls = [asyncio.ensure_future(handle.result()) for _ in range(5)]
+    await asyncio.sleep(0.2)
+    print(len(calls), flush=True)
+
+async def in_a_global(_):
+    await connect_and_call()
+    return 3
+
+async def in_a_traceback(_):
+    client = await get_temporal_client()
+    raise LookupError(client.namespace)
+
+async def plain():
+    client = await get_temporal_client()
+    print(client.namespace, flush=True)
+
+if sys.argv[1] == "plain":
+    asyncio.run(plain())
+elif sys.argv[1] == "plain, in a global":
+    asyncio.run(connect_and_call())
+else:
+    run(globals()[sys.argv.pop(1)], arguments(""))
+"""
 
 
-def measure(kit: Kit, address: str, runs: int) -> dict[str, Counter[tuple[int, str]]]:
-    """By script: how often it ended with each exit code and, if not right, what it printed."""
-    env = kit.env(TEMPORAL_ADDRESS=address, TEMPORAL_TASK_QUEUE="exit-codes")
+@dataclass(frozen=True)
+class Ending:
+    """A process, how it is to end, and what is to stand in its output."""
 
-    def one(script: str) -> tuple[str, int, str]:
-        done = subprocess.run(
-            [sys.executable, kit.root / script],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        right = "ok\n" if script == SCRIPTS[0] else "✓ workers: "
-        fine = done.stdout == right if script == SCRIPTS[0] else right in done.stdout
-        return script, done.returncode, "" if fine else done.stdout + done.stderr
+    command: tuple[str, ...]
+    code: int = 0
+    said: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    stop_at: str = ""  # Ctrl+C comes when it has said this
 
-    counts: dict[str, Counter[tuple[int, str]]] = {script: Counter() for script in SCRIPTS}
+
+PING = "scripts/start_ping.py"
+NOWHERE = f"127.0.0.1:{free_port()}"
+ENDINGS = {
+    "ping": Ending((PING,), 0, "ok\n"),
+    "check": Ending(("scripts/check_temporal_config.py",), 0, "the last poll "),
+    "client in a global, calls in flight": Ending(("endings.py", "in_a_global"), 3, "5\n"),
+    "client in a traceback": Ending(("endings.py", "in_a_traceback"), 1, "LookupError"),
+    "plain asyncio.run": Ending(("endings.py", "plain"), 0, "default\n"),
+    "plain asyncio.run, client in a global": Ending(("endings.py", "plain, in a global"), 0, "5\n"),
+    "failed connect": Ending((PING,), 1, "✗", {"TEMPORAL_ADDRESS": NOWHERE}),
+    "wrong settings": Ending((PING,), 1, "✗", {"TEMPORAL_TLS_CLIENT_CERT_PATH": "/none"}),
+    "Ctrl+C": Ending(
+        (PING,), 130, "Stopping", {"TEMPORAL_TASK_QUEUE": "nobody"}, "Waiting for result"
+    ),
+}
+
+
+def left_of(running: RunningScript) -> list[str]:
+    """What runs in the script's session, apart from the script itself."""
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], check=True, capture_output=True, text=True
+    )
+    left = []
+    for line in listed.stdout.splitlines():
+        pid, state, command = line.split(None, 2)
+        try:
+            same = os.getsid(int(pid)) == running.process.pid
+        except OSError:  # it has ended meanwhile
+            continue
+        if same and int(pid) != running.process.pid and not state.startswith("Z"):
+            left.append(f"{pid} {command}")
+    return left
+
+
+def expect_nothing_left(running: RunningScript) -> None:
+    """A server that was told to stop may take a moment more, but not stay."""
+    end = time.monotonic() + 5
+    while left := left_of(running):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+
+
+def prepare(kit: Kit) -> dict[str, str]:
+    """Put the programs into a copy of the kit; gives their environment, without the server."""
+    (kit.root / "endings.py").write_text(PROGRAM)
+    (kit.home / "sitecustomize.py").write_text(HOOK)
+    return kit.env(TEMPORAL_TASK_QUEUE=QUEUE, PYTHONPATH=kit.home)
+
+
+async def hold(address: str) -> None:
+    """Start what the calls in flight wait for."""
+    client = await connect(address)
+    with suppress(WorkflowAlreadyStartedError):
+        await client.start_workflow("Held", id="held", task_queue="nobody")
+
+
+def end(ending: Ending, kit: Kit, env: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code of one process and, if not right, all that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, kit.root / ending.command[0], *ending.command[1:]],
+        env={**env, **ending.settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    heard = ""
+    if ending.stop_at and process.stderr:
+        while ending.stop_at not in heard:
+            heard += process.stderr.readline() or ending.stop_at
+        process.send_signal(signal.SIGINT)
+    try:
+        out, err = process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return process.returncode, f"hung\n{out}{err}"
+    fine = process.returncode == ending.code and ending.said in out + err
+    hooked = err.endswith("every exit hook ran\n") and "Traceback" not in err
+    return process.returncode, "" if fine and hooked else out + heard + err
+
+
+def measure(kit: Kit, address: str, runs: dict[str, int]) -> dict[str, Counter[tuple[int, str]]]:
+    """By kind of ending: how often it came with each exit code and, if not right, each output."""
+    env = {**prepare(kit), "TEMPORAL_ADDRESS": address}
+    asyncio.run(hold(address))
+    turns = [name for turn in range(max(runs.values())) for name in runs if turn < runs[name]]
+    counts: dict[str, Counter[tuple[int, str]]] = {name: Counter() for name in runs}
     with (
-        kit.start("workers/worker.py", cwd=None, **_only_temporal(env)) as worker,
-        ThreadPoolExecutor(LANES) as lanes,
+        kit.start("workers/worker.py", TEMPORAL_ADDRESS=address, TEMPORAL_TASK_QUEUE=QUEUE) as one,
+        ThreadPoolExecutor(3) as lanes,
     ):
-        worker.wait_for("Worker running")
-        for script, code, odd in lanes.map(one, SCRIPTS * runs):
-            counts[script][code, odd] += 1
+        one.wait_for("Worker running")
+        results = lanes.map(lambda name: end(ENDINGS[name], kit, env), turns)
+        for name, result in zip(turns, results, strict=True):
+            counts[name][result] += 1
     return counts
 
 
-def _only_temporal(env: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith("TEMPORAL_")}
-
-
-def main() -> None:
+def main() -> int:
     """Run as often as the command line says."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    for name, default in (("pings", 300), ("checks", 300), ("others", 100)):
+        options.add_argument(f"--{name}", type=int, default=default)
+    args = options.parse_args()
+    runs = dict.fromkeys(ENDINGS, args.others) | {"ping": args.pings, "check": args.checks}
     with tempfile.TemporaryDirectory() as folder, DevServer() as server:
         counts = measure(Kit(Path(folder, "kit")), server.address, runs)
-    for script, found in counts.items():
+    print(f"Python {sys.version.split()[0]}")
+    for name, found in counts.items():
         for (code, odd), times in sorted(found.items()):
-            print(f"{script}: {times} times exit code {code}{', and: ' + odd if odd else ''}")
-    sys.exit(any(set(found) != {(0, "")} for found in counts.values()))
+            print(f"{name}: {times} times exit code {code}{', and: ' + odd if odd else ''}")
+    return int(any(set(found) - {(ENDINGS[name].code, "")} for name, found in counts.items()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

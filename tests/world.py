@@ -1,10 +1,9 @@
-"""The files and servers, right and wrong, that the configurations in `cases.py` speak of."""
+"""The files and servers, right and wrong, that the configurations in `cases.txt` speak of."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import http.server
 import json
 import socket
 import socketserver
@@ -18,11 +17,12 @@ from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 import trustme
 from cloud_front import NAMESPACE, Certificates, CloudFront, KeyPair
 from cryptography import x509
@@ -42,10 +42,11 @@ from kit import DevServer, free_port
 
 HOST = f"{NAMESPACE}.tmprl.cloud"
 NOW = datetime.now(timezone.utc)
+T = TypeVar("T")
+_IS_CA, _NO_CA = x509.BasicConstraints(True, None), x509.BasicConstraints(False, None)
 
 
 def days(number: float) -> datetime:
-    """A point in time that many days from now."""
     return NOW + timedelta(days=number)
 
 
@@ -53,8 +54,7 @@ def jwt(expires: float = 300, account: str = "a1b2c", signature: int = 86) -> st
     """An API key in the form that Temporal Cloud gives out today, expiring in so many days."""
 
     def part(content: dict[str, Any]) -> str:
-        text = json.dumps(content).encode()
-        return base64.urlsafe_b64encode(text).decode().rstrip("=")
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
     claims = {
         "account_id": account,
@@ -84,10 +84,10 @@ class Listener:
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve = partial(self._server.serve_forever, poll_interval=0.02)
+        threading.Thread(target=serve, daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -98,6 +98,10 @@ def stay_silent(peer: socket.socket) -> None:
         pass
 
 
+def hang_up(_: socket.socket) -> None:
+    """End the connection at once."""
+
+
 def reset(peer: socket.socket) -> None:
     """End the connection with a TCP reset at the first word, as some firewalls do."""
     peer.recv(1)
@@ -105,13 +109,24 @@ def reset(peer: socket.socket) -> None:
 
 
 def answer(text: bytes) -> Callable[[socket.socket], None]:
-    """Say these words and hang up once the peer has."""
+    """Say these words and hang up once the peer has spoken."""
 
     def treat(peer: socket.socket) -> None:
         peer.recv(4096)
         peer.sendall(text)
 
     return treat
+
+
+def greet(peer: socket.socket) -> None:
+    """Speak first, as SSH does."""
+    peer.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+    stay_silent(peer)
+
+
+def unknown_name(*_: object) -> int:
+    """What a TLS server says that has no such name."""
+    return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
 
 WEB_PAGE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
@@ -143,6 +158,45 @@ class _Always(grpc.GenericRpcHandler):  # type: ignore[misc]
         return self._handler
 
 
+def _turn_down(_: Any, context: Any) -> None:
+    context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "namespace rate limit exceeded")
+
+
+@dataclass
+class _Shown:
+    """A CA's own certificate, in the place of one that it has signed."""
+
+    private_key_pem: Any
+    cert_chain_pems: list[Any]
+
+
+def made(make: Callable[[World], T]) -> cached_property[T]:
+    """An attribute that is made when it is first asked for."""
+    return cached_property(make)
+
+
+def holding(content: Callable[[World], str | bytes], mode: int = 0o600) -> cached_property[Path]:
+    """A file with this content, called as the attribute is."""
+    file = cached_property[Path](lambda w: w.file(str(file.attrname), content(w), mode))
+    return file
+
+
+def toml(text: str) -> cached_property[Path]:
+    return holding(lambda w: f"[profile.default]\n{text}\n".format(w=w))
+
+
+def server(**how: Any) -> cached_property[str]:
+    return made(lambda w: w.front(**how))
+
+
+def tcp(treat: Callable[[socket.socket], None]) -> cached_property[str]:
+    return made(lambda w: w.listen(treat))
+
+
+def tls(treat: Callable[[socket.socket], None], **how: Any) -> cached_property[str]:
+    return made(lambda w: w.listen_tls(treat, **how))
+
+
 @dataclass
 class World:
     """The files and servers that configurations name, each made when first asked for."""
@@ -151,8 +205,16 @@ class World:
     dev: DevServer
     certificates: Certificates
     key: str
-    namespace: str = NAMESPACE
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def file(self, name: str, content: str | bytes, mode: int = 0o600) -> Path:
+        path = self.folder / name.replace("_", "-")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(mode)
+        return path
+
+    def pem(self, name: str, part: x509.Certificate | Any) -> Path:
+        return self.file(name, _pem(part))
 
     # --- API keys -------------------------------------------------------------------------------
     good_jwt = jwt()
@@ -161,454 +223,193 @@ class World:
     foreign_jwt = jwt(account="z9y8x")
     cut_jwt = jwt()[:120]
     cut_signature_jwt = jwt(signature=51)
+    base64_key = base64.b64encode(jwt().encode()).decode()
+    key_file = holding(lambda w: w.key + "\n")
+    open_key_file = holding(lambda w: w.key + "\n", 0o644)
+    utf16_key_file = holding(lambda w: w.key.encode("utf-16"))
+    json_key_file = holding(lambda w: json.dumps({"token": w.key}))
+    marked_key_file = holding(lambda w: "\ufeff" + w.key)
+    empty = holding(lambda _: "")
+    text = holding(lambda _: "the certificate is with Carol\n")
+    missing = made(lambda w: w.folder / "missing.pem")
+    relative = "certs/client.pem"
 
-    def file(self, name: str, content: str | bytes, mode: int = 0o600) -> Path:
-        """A file with this content."""
-        path = self.folder / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        path.chmod(mode)
-        return path
+    # --- Client certificates --------------------------------------------------------------------
+    client = made(lambda w: w.certificates.client("payments-worker"))
+    renewed = made(lambda w: w.certificates.client("payments-worker-renewed"))
+    expired = made(lambda w: w.certificates.client("expired", not_after=days(-1)))
+    expiring = made(lambda w: w.certificates.client("expiring", not_after=days(10.1)))
+    not_yet_valid = made(lambda w: w.certificates.client("early", not_before=days(1)))
+    untrusted = made(lambda w: w.certificates.client("bad", ca=w.certificates.untrusted_ca))
+    encrypted = made(lambda w: w.certificates.client("encrypted", passphrase=b"open"))
+    rsa = made(lambda w: w.certificates.client("rsa", key_type=trustme.KeyType.RSA))
+    client_ca_pem = made(lambda w: w.certificates.client_ca.cert_pem.bytes().decode())
+    certificate_pem = made(lambda w: w.client.certificate.read_text())
+    private_pem = made(lambda w: w.client.key.read_text())
+    one_line_certificate = made(lambda w: w.certificate_pem.replace("\n", "\\n"))
+    one_line_key = made(lambda w: w.private_pem.replace("\n", "\\n"))
+    base64_certificate = made(lambda w: base64.b64encode(w.certificate_pem.encode()).decode())
+    cut_certificate = holding(lambda w: w.certificate_pem[:300])
+    damaged_certificate = holding(lambda w: _damaged(w.certificate_pem))
+    utf16_certificate = holding(lambda w: w.certificate_pem.encode("utf-16"))
+    crlf_certificate = holding(lambda w: w.certificate_pem.replace("\n", "\r\n"))
+    marked_certificate = holding(lambda w: "\ufeff" + w.certificate_pem)  # as Windows does
+    indented_certificate = holding(lambda w: textwrap.indent(w.certificate_pem, "    "))
+    # As `openssl pkcs12` writes a friendly name.
+    noted_certificate = holding(lambda w: f"friendlyName: J\u00fcrgen\n{w.certificate_pem}")
+    upside_down = holding(lambda w: w.client_ca_pem + w.certificate_pem)
+    chain = holding(lambda w: w.certificate_pem + w.client_ca_pem)
+    der = holding(lambda w: w.certificate.public_bytes(Encoding.DER))
+    open_key = holding(lambda w: w.private_pem, 0o644)
+    open_combined = holding(lambda w: w.client.combined.read_bytes(), 0o644)
+    old_encrypted_key = holding(lambda w: w.rsa_as(PrivateFormat.TraditionalOpenSSL, b"open"))
+    openssh_key = holding(lambda w: w.rsa_as(PrivateFormat.OpenSSH))
+    pkcs8_key = holding(lambda w: w.rsa_as(PrivateFormat.PKCS8))
+    p12 = holding(
+        lambda w: pkcs12.serialize_key_and_certificates(
+            b"client", w.private_key, w.certificate, None, NoEncryption()
+        )
+    )
+    public_key = holding(
+        lambda w: w.private_key.public_key().public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    request = holding(
+        lambda w: (
+            x509.CertificateSigningRequestBuilder(_name("payments"))
+            .sign(w.private_key, hashes.SHA256())
+            .public_bytes(Encoding.PEM)
+        )
+    )
+    for_servers = made(lambda w: w.made_for("SERVER_AUTH", w.certificates.client_ca))
 
-    @cached_property
-    def key_file(self) -> Path:
-        return self.file("api-key", self.key + "\n")
-
-    @cached_property
-    def open_key_file(self) -> Path:
-        return self.file("open-api-key", self.key + "\n", 0o644)
-
-    @cached_property
-    def utf16_key_file(self) -> Path:
-        return self.file("api-key-utf16", self.key.encode("utf-16"))
-
-    @cached_property
-    def json_key_file(self) -> Path:
-        return self.file("api-key.json", json.dumps({"token": self.key}))
-
-    @cached_property
-    def empty(self) -> Path:
-        return self.file("empty.pem", "")
-
-    @cached_property
-    def text(self) -> Path:
-        return self.file("notes.pem", "the certificate is with Carol\n")
-
-    # --- Certificates ---------------------------------------------------------------------------
     @property
-    def server_ca(self) -> Path:
-        return self.certificates.server_ca_file
+    def certificate(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self.certificate_pem.encode())
 
-    @cached_property
-    def client(self) -> KeyPair:
-        return self.certificates.client("payments-worker")
+    @property
+    def private_key(self) -> Any:
+        return load_pem_private_key(self.private_pem.encode(), None)
 
-    @cached_property
-    def renewed(self) -> KeyPair:
-        return self.certificates.client("payments-worker-renewed")
-
-    @cached_property
-    def expired(self) -> KeyPair:
-        return self.certificates.expired()
-
-    @cached_property
-    def expiring(self) -> KeyPair:
-        return self.certificates.expiring()
-
-    @cached_property
-    def not_yet_valid(self) -> KeyPair:
-        return self.certificates.not_yet_valid()
-
-    @cached_property
-    def untrusted(self) -> KeyPair:
-        return self.certificates.untrusted()
-
-    @cached_property
-    def encrypted(self) -> KeyPair:
-        return self.certificates.encrypted()
-
-    @cached_property
-    def rsa(self) -> KeyPair:
-        return self.certificates.rsa()
-
-    def _key_as(self, name: str, encryption: Any, form: PrivateFormat) -> Path:
+    def rsa_as(self, form: PrivateFormat, password: bytes = b"") -> bytes:
+        """The RSA key in another form."""
         key = load_pem_private_key(self.rsa.key.read_bytes(), None)
-        return self.file(name, key.private_bytes(Encoding.PEM, form, encryption))
-
-    @cached_property
-    def old_encrypted_key(self) -> Path:
-        return self._key_as(
-            "old-encrypted.key", BestAvailableEncryption(b"open"), PrivateFormat.TraditionalOpenSSL
-        )
-
-    @cached_property
-    def openssh_key(self) -> Path:
-        return self._key_as("id_rsa", NoEncryption(), PrivateFormat.OpenSSH)
-
-    @cached_property
-    def pkcs8_key(self) -> Path:
-        return self._key_as("pkcs8.key", NoEncryption(), PrivateFormat.PKCS8)
-
-    @cached_property
-    def public_key(self) -> Path:
-        public = load_pem_private_key(self.client.key.read_bytes(), None).public_key()
-        return self.file(
-            "client.pub", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        )
-
-    @cached_property
-    def request(self) -> Path:
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = x509.CertificateSigningRequestBuilder().subject_name(_name("payments"))
-        return self.file(
-            "client.csr", builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-        )
-
-    @cached_property
-    def der(self) -> Path:
-        certificate = x509.load_pem_x509_certificate(self.client.certificate.read_bytes())
-        return self.file("client.der", certificate.public_bytes(Encoding.DER))
-
-    @cached_property
-    def p12(self) -> Path:
-        key = load_pem_private_key(self.client.key.read_bytes(), None)
-        certificate = x509.load_pem_x509_certificate(self.client.certificate.read_bytes())
-        return self.file(
-            "client.p12",
-            pkcs12.serialize_key_and_certificates(
-                b"client",
-                key,  # type: ignore[arg-type]
-                certificate,
-                None,
-                NoEncryption(),
-            ),
-        )
-
-    @cached_property
-    def certificate_pem(self) -> str:
-        return self.client.certificate.read_text()
-
-    @cached_property
-    def private_pem(self) -> str:
-        return self.client.key.read_text()
-
-    @cached_property
-    def cut_certificate(self) -> Path:
-        return self.file("cut.pem", self.client.certificate.read_bytes()[:300])
-
-    @cached_property
-    def damaged_certificate(self) -> Path:
-        lines = self.client.certificate.read_text().splitlines()
-        return self.file("damaged.pem", "\n".join([*lines[:3], *lines[5:]]))
-
-    @cached_property
-    def utf16_certificate(self) -> Path:
-        return self.file("client-utf16.pem", self.client.certificate.read_text().encode("utf-16"))
-
-    @cached_property
-    def one_line_certificate(self) -> str:
-        return self.client.certificate.read_text().replace("\n", "\\n")
-
-    @cached_property
-    def one_line_key(self) -> str:
-        return self.private_pem.replace("\n", "\\n")
-
-    @cached_property
-    def server_ca_pem(self) -> str:
-        return self.server_ca.read_text()
-
-    @cached_property
-    def base64_certificate(self) -> str:
-        return base64.b64encode(self.client.certificate.read_bytes()).decode()
-
-    @cached_property
-    def crlf_certificate(self) -> Path:
-        return self.file("crlf.pem", self.client.certificate.read_bytes().replace(b"\n", b"\r\n"))
-
-    @cached_property
-    def upside_down(self) -> Path:
-        ca = self.certificates.client_ca.cert_pem.bytes()
-        return self.file("upside-down.pem", ca + self.client.certificate.read_bytes())
-
-    @cached_property
-    def chain(self) -> Path:
-        ca = self.certificates.client_ca.cert_pem.bytes()
-        return self.file("chain.pem", self.client.certificate.read_bytes() + ca)
+        encryption = BestAvailableEncryption(password) if password else NoEncryption()
+        return key.private_bytes(Encoding.PEM, form, encryption)
 
     @cached_property
     def own_ca(self) -> KeyPair:
         """The CA that was uploaded to the namespace, with its key: not what a client shows."""
-        ca = self.certificates.client_ca
-        certificate = self.file("own-ca.pem", ca.cert_pem.bytes())
-        key = self.file("own-ca.key", ca.private_key_pem.bytes())
+        key = self.file("own-ca.key", self.certificates.client_ca.private_key_pem.bytes())
+        certificate = self.file("own-ca.pem", self.client_ca_pem)
         return KeyPair(certificate, key, certificate, 0)
 
     @cached_property
     def small(self) -> KeyPair:
         key = rsa.generate_private_key(65537, 1024)
-        certificate = self.file("small.pem", _self_signed("small", key, ca=False))
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return KeyPair(certificate, self.file("small.key", pem), certificate, 0)
+        certificate = self.pem("small.pem", _signed("small", key, _NO_CA))
+        return KeyPair(certificate, self.pem("small.key", key), certificate, 0)
 
-    @cached_property
-    def open_key(self) -> Path:
-        return self.file("open.key", self.client.key.read_bytes(), 0o644)
-
-    @cached_property
-    def open_combined(self) -> Path:
-        return self.file("open-combined.pem", self.client.combined.read_bytes(), 0o644)
-
-    @cached_property
-    def expired_ca(self) -> Path:
+    def made_for(self, usage: str, ca: trustme.CA) -> KeyPair:
+        """A certificate for one usage alone."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return self.file("expired-ca.pem", _self_signed("Old CA", key, ca=True, end=days(-2)))
+        only = x509.ExtendedKeyUsage([getattr(ExtendedKeyUsageOID, usage)])
+        file = self.pem(f"{usage}.pem", _signed(usage, key, only, _names(HOST), by=ca))
+        return KeyPair(file, self.pem(f"{usage}.key", key), file, 4711)
 
-    @cached_property
-    def damaged_ca(self) -> Path:
-        lines = self.server_ca.read_text().splitlines()
-        return self.file("damaged-ca.pem", "\n".join([*lines[:3], *lines[5:]]))
+    # --- Servers' certificates ------------------------------------------------------------------
+    server_ca = made(lambda w: w.certificates.server_ca_file)
+    server_ca_pem = made(lambda w: w.server_ca.read_text())
+    noted_ca = holding(lambda w: b"# f\xfcr alle\n" + w.server_ca.read_bytes())
+    damaged_ca = holding(lambda w: _damaged(w.server_ca_pem))
+    expired_ca = holding(lambda w: _pem(_signed("Old CA", w.private_key, _IS_CA, end=days(-2))))
+    bundle = holding(lambda w: f"# our CAs\n{w.client_ca_pem}{w.server_ca_pem}")
+    nameless_server_file = made(lambda w: w.own_signed(ca=False)[0])
+    ca_as_server_file = made(lambda w: w.own_signed("localhost", HOST, ca=True)[0])
+    self_signed_file = made(lambda w: w.own_signed("localhost", ca=False)[0])
 
-    @cached_property
-    def bundle(self) -> Path:
-        other = self.certificates.untrusted_ca.cert_pem.bytes()
-        return self.file("bundle.pem", b"# our CAs\n" + other + self.server_ca.read_bytes())
-
-    @cached_property
-    def for_servers(self) -> KeyPair:
-        """A certificate of the clients' CA that was made for servers."""
-        usage = ExtendedKeyUsageOID.SERVER_AUTH
-        return self._made_for(usage, "for-servers", self.certificates.client_ca)
-
-    def _made_for(self, usage: x509.ObjectIdentifier, name: str, ca: trustme.CA) -> KeyPair:
-        key = ec.generate_private_key(ec.SECP256R1())
-        issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes()).subject
-        signer: Any = load_pem_private_key(ca.private_key_pem.bytes(), None)
-        certificate = (
-            x509.CertificateBuilder(issuer, _name(name), key.public_key(), 4711)
-            .not_valid_before(days(-1))
-            .not_valid_after(days(99))
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-            .sign(signer, hashes.SHA256())
+    def own_signed(self, *names: str, ca: bool) -> tuple[Path, Path]:
+        """A certificate that a server has signed for itself, and its key."""
+        certificate, key = (
+            self.folder / f"own-{ca}-{len(names)}.{kind}" for kind in ("pem", "key")
         )
-        file = self.file(f"{name}.pem", certificate.public_bytes(Encoding.PEM))
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return KeyPair(file, self.file(f"{name}.key", pem), file, 4711)
-
-    @cached_property
-    def marked_certificate(self) -> Path:
-        """Begins with a byte-order mark, as some Windows editors write."""
-        return self.file("marked.pem", b"\xef\xbb\xbf" + self.client.certificate.read_bytes())
-
-    @cached_property
-    def marked_key_file(self) -> Path:
-        return self.file("marked-api-key", b"\xef\xbb\xbf" + self.key.encode())
-
-    @cached_property
-    def indented_certificate(self) -> Path:
-        return self.file("indented.pem", textwrap.indent(self.certificate_pem, "    "))
-
-    @cached_property
-    def noted_certificate(self) -> Path:
-        """With a line above that is not ASCII, as `openssl pkcs12` writes a friendly name."""
-        return self.file("noted.pem", f"friendlyName: J\u00fcrgen\n{self.certificate_pem}")
-
-    @cached_property
-    def noted_ca(self) -> Path:
-        return self.file("noted-ca.pem", b"# f\xfcr alle\n" + self.server_ca.read_bytes())
-
-    @cached_property
-    def base64_key(self) -> str:
-        return base64.b64encode(self.good_jwt.encode()).decode()
-
-    @cached_property
-    def missing(self) -> Path:
-        return self.folder / "missing.pem"
-
-    @cached_property
-    def relative(self) -> str:
-        return "certs/client.pem"
-
-    # --- TOML -----------------------------------------------------------------------------------
-    def _toml(self, name: str, text: str) -> Path:
-        return self.file(name, text.format(w=self))
-
-    @cached_property
-    def broken_toml(self) -> Path:
-        return self._toml("broken.toml", '[profile.default]\napi_key = "{w.key}" x\n')
-
-    @cached_property
-    def typed_toml(self) -> Path:
-        text = '[profile.default]\naddress = "h:1"\n[profile.default.tls]\ndisabled = "{w.key}"\n'
-        return self._toml("typed.toml", text)
-
-    @cached_property
-    def yaml_toml(self) -> Path:
-        return self._toml("temporal.yaml", "profile:\n  default:\n    address: {w.dev.address}\n")
-
-    @cached_property
-    def misspelt_toml(self) -> Path:
-        return self._toml("misspelt.toml", '[profile.default]\nadress = "{w.dev.address}"\n')
-
-    @cached_property
-    def both_toml(self) -> Path:
-        text = '[profile.default.tls]\nclient_cert_path = "/c"\nclient_cert_data = "d"\n'
-        return self._toml("both.toml", text)
-
-    @cached_property
-    def lost_toml(self) -> Path:
-        text = """
-            [profile.default]
-            address = "127.0.0.1:7233"
-            [profile.default.tls]
-            client_cert_path = "{w.missing}"
-            client_key_path = "{w.client.key}"
-        """
-        return self._toml("lost.toml", text)
-
-    @cached_property
-    def cloud_toml(self) -> Path:
-        text = """
-            [profile.default]
-            address = "{w.cloud}"
-            namespace = "payments.a1b2c"
-            api_key = "{w.key}"
-            [profile.default.tls]
-            server_name = "payments.a1b2c.tmprl.cloud"
-            server_ca_cert_path = "{w.server_ca}"
-            [profile.bare]
-            address = "payments.a1b2c.tmprl.cloud:7233"
-            api_key = "{w.key}"
-        """
-        return self._toml("cloud.toml", text)
-
-    # --- Servers that are right -----------------------------------------------------------------
-    def _front(self, **how: Any) -> CloudFront:
-        how = {
-            "certificate": self.certificates.server(),
-            "keys": [self.key, self.good_jwt],
-            "namespaces": [NAMESPACE, "default"],
-            **how,
-        }
-        return self.closing.enter_context(CloudFront(self.dev.address, **how))
-
-    @cached_property
-    def cloud(self) -> str:
-        """Cloud, for API keys."""
-        return self._front().address
-
-    @cached_property
-    def mtls_cloud(self) -> str:
-        """Cloud, for client certificates."""
-        return self._front(client_ca=self.certificates.client_ca, keys=[]).address
-
-    @cached_property
-    def own_tls(self) -> str:
-        """An own server with TLS, which asks for no credential."""
-        return self._front(keys=None).address
-
-    @cached_property
-    def private_link(self) -> str:
-        """Cloud through a private link: its certificate is for the namespace endpoint alone."""
-        return self._front(certificate=self.certificates.server(HOST)).address
-
-    @cached_property
-    def regional(self) -> str:
-        """A regional endpoint through a private link."""
-        names = ("*.aws.api.temporal.io", "us-east-1.aws.api.temporal.io")
-        return self._front(certificate=self.certificates.server(*names)).address
-
-    # --- Servers that are not -------------------------------------------------------------------
-    @cached_property
-    def revoked(self) -> str:
-        return self._front(keys=[]).address
-
-    @cached_property
-    def refusing(self) -> str:
-        return self._front(namespaces=[]).address
-
-    @cached_property
-    def read_only(self) -> str:
-        return self._front(read_only=True).address
-
-    @cached_property
-    def forgotten(self) -> str:
-        """Lets a namespace through that the server behind does not know."""
-        return self._front(namespaces=["invoices.a1b2c"]).address
-
-    @cached_property
-    def silenced(self) -> str:
-        front = self._front()
-        front.silence()
-        return front.address
-
-    @cached_property
-    def expired_server(self) -> str:
-        return self._front(certificate=self.certificates.server(not_after=days(-1))).address
-
-    @cached_property
-    def early_server(self) -> str:
-        return self._front(certificate=self.certificates.server(not_before=days(1))).address
-
-    @cached_property
-    def other_name(self) -> str:
-        return self._front(certificate=self.certificates.server("temporal.internal")).address
-
-    @cached_property
-    def nameless_server(self) -> str:
-        return self._tls(stay_silent, *self._own_signed(ca=False)).address
-
-    @cached_property
-    def ca_as_server(self) -> str:
-        """A server that shows the CA's own certificate, which is also the CA that is set."""
-        certificate, key = self._own_signed(ca=True)
-        shown = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
-        return self._front(certificate=_Shown(shown), keys=None).address
-
-    @cached_property
-    def nameless_server_file(self) -> Path:
-        return self._own_signed(ca=False)[0]
-
-    @cached_property
-    def ca_as_server_file(self) -> Path:
-        return self._own_signed(ca=True)[0]
-
-    @cached_property
-    def self_signed(self) -> str:
-        certificate, key = self._own_signed(ca=False, names=["localhost"])
-        shown = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
-        return self._front(certificate=_Shown(shown), keys=None).address
-
-    @cached_property
-    def self_signed_file(self) -> Path:
-        return self._own_signed(ca=False, names=["localhost"])[0]
-
-    def _own_signed(self, *, ca: bool, names: list[str] | None = None) -> tuple[Path, Path]:
-        names = ["localhost", HOST] if ca else names or []
-        name = f"server-itself-{ca}-{len(names)}"
-        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         if not certificate.exists():
-            made = ec.generate_private_key(ec.SECP256R1())
-            self.file(certificate.name, _self_signed("127.0.0.1", made, ca=ca, names=names))
-            pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            self.file(key.name, pem)
+            new = ec.generate_private_key(ec.SECP256R1())
+            extensions = [_IS_CA if ca else _NO_CA, *[_names(*names)] * bool(names)]
+            self.pem(certificate.name, _signed("127.0.0.1", new, *extensions))
+            self.pem(key.name, new)
         return certificate, key
 
-    def _listen(self, treat: Callable[[socket.socket], None]) -> Listener:
+    # --- TOML -----------------------------------------------------------------------------------
+    broken_toml = toml('api_key = "{w.key}" x')
+    typed_toml = toml('address = "h:1"\n[profile.default.tls]\ndisabled = "{w.key}"')
+    yaml_toml = toml("address: {w.dev.address}")
+    misspelt_toml = toml('adress = "{w.dev.address}"')
+    both_toml = toml('tls.client_cert_path = "/c"\ntls.client_cert_data = "d"')
+    lost_toml = toml(
+        'address = "127.0.0.1:7233"\n'
+        'tls.client_cert_path = "{w.missing}"\ntls.client_key_path = "{w.client.key}"'
+    )
+    cloud_toml = toml(
+        'address = "{w.cloud}"\nnamespace = "payments.a1b2c"\napi_key = "{w.key}"\n'
+        'tls.server_name = "payments.a1b2c.tmprl.cloud"\n'
+        'tls.server_ca_cert_path = "{w.server_ca}"\n'
+        '[profile.bare]\naddress = "payments.a1b2c.tmprl.cloud:7233"\napi_key = "{w.key}"'
+    )
+
+    # --- Stand-ins for Cloud, and own servers ---------------------------------------------------
+    def front(self, names: tuple[str, ...] = (), **how: Any) -> str:
+        """The address of a stand-in for Cloud."""
+        silent, shown = how.pop("silent", False), how.pop("shown", None)
+        shown = shown or self.certificates.server(*names, **how.pop("dates", {}))
+        keys, namespaces = [self.key, self.good_jwt], [NAMESPACE, "default"]
+        how = {"certificate": shown, "keys": keys, "namespaces": namespaces, **how}
+        front = self.closing.enter_context(CloudFront(self.dev.address, **how))
+        if silent:
+            front.silence()
+        return front.address
+
+    def front_itself(self, *names: str, ca: bool) -> str:
+        """The address of an own server whose certificate it has signed itself."""
+        certificate, key = self.own_signed(*names, ca=ca)
+        itself = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+        return self.front(shown=_Shown(itself.private_key_pem, [itself.cert_pem]), keys=None)
+
+    cloud = server()
+    own_tls = server(keys=None)
+    guarded = server(keys=None, namespaces=[])  # lets nobody in without a credential
+    private_link = server(names=(HOST,))  # its certificate is for the namespace endpoint alone
+    regional = server(names=("*.aws.api.temporal.io", "us-east-1.aws.api.temporal.io"))
+    revoked = server(keys=[])
+    refusing = server(namespaces=[])
+    read_only = server(read_only=True)
+    forgotten = server(namespaces=["invoices.a1b2c"])  # which the server behind does not know
+    silenced = server(silent=True)
+    expired_server = server(dates={"not_after": days(-1)})
+    early_server = server(dates={"not_before": days(1)})
+    other_name = server(names=("temporal.internal",))
+    mtls_cloud = made(lambda w: w.front(client_ca=w.certificates.client_ca, keys=[]))
+    self_signed = made(lambda w: w.front_itself("localhost", ca=False))
+    # Shows the CA's own certificate, which is also the CA that is set.
+    ca_as_server = made(lambda w: w.front_itself("localhost", HOST, ca=True))
+
+    # --- Servers of something else --------------------------------------------------------------
+    def listen(self, treat: Callable[[socket.socket], None]) -> str:
         listener = Listener(treat)
         self.closing.callback(listener.close)
-        return listener
+        return listener.address
 
-    def _tls(  # noqa: PLR0917
+    def listen_tls(
         self,
         then: Callable[[socket.socket], None],
-        certificate: Path | None = None,
-        key: Path | None = None,
-        client_ca: trustme.CA | None = None,
+        pair: tuple[Path, Path] | None = None,
         version: ssl.TLSVersion | None = None,
+        *,
+        asks: bool = False,
         alpn: str = "h2",
         on_name: Callable[..., int] | None = None,
-    ) -> Listener:
-        """A TLS server that treats every connection as told once hands are shaken."""
+    ) -> str:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols([alpn])
         context.sni_callback = on_name
@@ -618,141 +419,53 @@ class World:
             with warnings.catch_warnings():  # that it is old is the point
                 warnings.simplefilter("ignore", DeprecationWarning)
                 context.minimum_version = context.maximum_version = version
-        if certificate and key:
-            context.load_cert_chain(certificate, key)
+        if pair:
+            context.load_cert_chain(*pair)
         else:
             self.certificates.server().configure_cert(context)
-        if client_ca:
+        if asks:
             context.verify_mode = ssl.CERT_REQUIRED
-            client_ca.configure_trust(context)
+            self.certificates.client_ca.configure_trust(context)
 
         def treat(peer: socket.socket) -> None:
             with context.wrap_socket(peer, server_side=True) as secure:
                 then(secure)
 
-        return self._listen(treat)
+        return self.listen(treat)
 
-    @cached_property
-    def wants_certificate_12(self) -> str:
-        return self._tls(
-            stay_silent, client_ca=self.certificates.client_ca, version=ssl.TLSVersion.TLSv1_2
-        ).address
-
-    @cached_property
-    def wants_certificate_13(self) -> str:
-        return self._tls(
-            stay_silent, client_ca=self.certificates.client_ca, version=ssl.TLSVersion.TLSv1_3
-        ).address
-
-    @cached_property
-    def old_tls(self) -> str:
-        return self._tls(stay_silent, version=ssl.TLSVersion.TLSv1_1).address
-
-    @cached_property
-    def knows_no_name(self) -> str:
-        def refuse(*_: object) -> int:
-            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-
-        return self._tls(stay_silent, on_name=refuse).address
-
-    @cached_property
-    def guarded(self) -> str:
-        """An own server with TLS that lets nobody in without a credential."""
-        return self._front(keys=None, namespaces=[]).address
-
-    @cached_property
-    def tls_silent(self) -> str:
-        return self._tls(stay_silent).address
-
-    @cached_property
-    def tls_web(self) -> str:
-        return self._tls(answer(WEB_PAGE), alpn="http/1.1").address
-
-    @cached_property
-    def tls_proxy(self) -> str:
-        return self._tls(proxy_without_backend).address
-
-    @cached_property
-    def silent(self) -> str:
-        return self._listen(stay_silent).address
-
-    @cached_property
-    def closing_server(self) -> str:
-        return self._listen(lambda _: None).address
-
-    @cached_property
-    def closing_after_hello(self) -> str:
-        return self._listen(answer(b"")).address
-
-    @cached_property
-    def resetting(self) -> str:
-        return self._listen(reset).address
-
-    @cached_property
-    def web(self) -> str:
-        class Quiet(http.server.BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.closing.callback(server.server_close)
-        self.closing.callback(server.shutdown)
-        return f"127.0.0.1:{server.server_port}"
-
-    @cached_property
-    def ssh(self) -> str:
-        def greet(peer: socket.socket) -> None:
-            peer.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
-            stay_silent(peer)
-
-        return self._listen(greet).address
-
-    @cached_property
-    def proxy(self) -> str:
-        return self._listen(proxy_without_backend).address
-
-    @cached_property
-    def proxy_with_page(self) -> str:
-        """A load balancer whose answer is a web page."""
-        return self._listen(partial(proxy_without_backend, answer=BAD_GATEWAY_PAGE)).address
+    silent = tcp(stay_silent)
+    closing_server = tcp(hang_up)
+    closing_after_hello = tcp(answer(b""))
+    resetting = tcp(reset)
+    ssh = tcp(greet)
+    web = tcp(answer(WEB_PAGE))
+    proxy = tcp(proxy_without_backend)
+    proxy_with_page = tcp(partial(proxy_without_backend, answer=BAD_GATEWAY_PAGE))
+    tls_silent = tls(stay_silent)
+    tls_web = tls(answer(WEB_PAGE), alpn="http/1.1")
+    tls_proxy = tls(proxy_without_backend)
+    tls_closing = tls(hang_up)  # as a balancer with nothing behind it
+    tls_smtp = tls(answer(b"220 mail.example.com ESMTP\r\n"))
+    wants_certificate_12 = tls(stay_silent, version=ssl.TLSVersion.TLSv1_2, asks=True)
+    wants_certificate_13 = tls(stay_silent, version=ssl.TLSVersion.TLSv1_3, asks=True)
+    old_tls = tls(stay_silent, version=ssl.TLSVersion.TLSv1_1)
+    knows_no_name = tls(stay_silent, on_name=unknown_name)
+    nameless_server = made(lambda w: w.listen_tls(stay_silent, w.own_signed(ca=False)))
+    busy = made(lambda w: w.other_server(_Always(grpc.unary_unary_rpc_method_handler(_turn_down))))
+    other_grpc = made(lambda w: w.other_server())
+    nothing = made(lambda _: f"127.0.0.1:{free_port()}")
 
     @cached_property
     def made_for_clients(self) -> str:
-        """A server with a certificate that was made for clients."""
-        usage = ExtendedKeyUsageOID.CLIENT_AUTH
-        pair = self._made_for(usage, "for-clients", self.certificates.server_ca)
-        return self._tls(stay_silent, pair.certificate, pair.key).address
+        pair = self.made_for("CLIENT_AUTH", self.certificates.server_ca)
+        return self.listen_tls(stay_silent, (pair.certificate, pair.key))
 
-    @cached_property
-    def tls_closing(self) -> str:
-        """Ends every connection once hands are shaken, as a balancer with nothing behind it."""
-        return self._tls(lambda _: None).address
-
-    @cached_property
-    def tls_smtp(self) -> str:
-        return self._tls(answer(b"220 mail.example.com ESMTP\r\n")).address
-
-    @cached_property
-    def busy(self) -> str:
-        """A server that turns every call down for now."""
-
-        def turn_down(_: Any, context: Any) -> None:
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "namespace rate limit exceeded")
-
-        handler = grpc.unary_unary_rpc_method_handler(turn_down)
-        return self._grpc([_Always(handler)])
-
-    @cached_property
-    def other_grpc(self) -> str:
-        """A gRPC server of something else."""
-        return self._grpc([])
-
-    def _grpc(self, handlers: list[Any]) -> str:
-        server = grpc.server(futures.ThreadPoolExecutor(4), handlers=handlers)
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        self.closing.callback(lambda: server.stop(None).wait(5))
+    def other_server(self, *handlers: Any) -> str:
+        """The address of a gRPC server of something else."""
+        other = grpc.server(futures.ThreadPoolExecutor(4), handlers=handlers)
+        port = other.add_insecure_port("127.0.0.1:0")
+        other.start()
+        self.closing.callback(lambda: other.stop(None).wait(5))
         return f"127.0.0.1:{port}"
 
     @cached_property
@@ -771,60 +484,82 @@ class World:
         time.sleep(0.1)  # the connections complete in the kernel
         return f"127.0.0.1:{address[1]}"
 
-    @cached_property
-    def nothing(self) -> str:
-        return f"127.0.0.1:{free_port()}"
-
-    def secrets(self) -> set[str]:
+    def secrets(self) -> frozenset[str]:
         """Every secret that there is by now: API keys, and the lines of private keys' PEM."""
-        keys = [value for name, value in vars(World).items() if name.endswith("_jwt")]
-        found = {self.key, *keys}
-        for folder in (self.folder, self.certificates.folder):
-            for path in folder.iterdir():
-                text = path.read_bytes().decode(errors="replace")
-                for block in text.split("-----BEGIN ")[1:]:
-                    if "PRIVATE KEY-----" in block.partition("\n")[0]:
-                        found.update(block.partition("-----END")[0].splitlines()[1:])
-        return {secret for secret in found if len(secret) > 20}
+        found = {value for name, value in vars(World).items() if name.endswith("_jwt")}
+        files = [*self.folder.iterdir(), *self.certificates.folder.iterdir()]
+        return frozenset({self.key, *found}.union(*map(_private_lines, files)))
 
 
-class _Shown:
-    """A CA's own certificate, in the place of one that it has signed."""
+@cache
+def _private_lines(file: Path) -> frozenset[str]:
+    blocks = file.read_bytes().decode(errors="replace").split("-----BEGIN ")[1:]
+    private = [one for one in blocks if "PRIVATE KEY-----" in one.partition("\n")[0]]
+    lines = [one.partition("-----END")[0].splitlines()[1:] for one in private]
+    return frozenset(line for block in lines for line in block if len(line) > 20)
 
-    def __init__(self, ca: trustme.CA) -> None:
-        self.private_key_pem = ca.private_key_pem
-        self.cert_chain_pems = [ca.cert_pem]
+
+def _pieces(text: str) -> set[str]:
+    text = text.lower()
+    return {text[at : at + 12] for at in range(len(text) - 11)}
+
+
+@cache
+def _secret_pieces(secrets: frozenset[str]) -> set[str]:
+    found: set[str] = set()
+    for one in secrets:
+        coded = (base64.b64encode(one.encode()), base64.urlsafe_b64encode(one.encode()))
+        forms = {one, quote(one, safe=""), json.dumps(one), *(form.decode() for form in coded)}
+        found.update(*map(_pieces, forms))
+    return found
 
 
 def leaks(world: World, *outputs: str) -> set[str]:
-    """The pieces of secrets, from twelve characters, that are in these outputs, in any case."""
+    """The pieces of secrets, from twelve characters, that are in these outputs.
 
-    def pieces(text: str) -> set[str]:
-        text = text.lower()
-        return {text[at : at + 12] for at in range(len(text) - 11)}
+    In any case, and in base64, percent and JSON escapes as well.
+    """
+    return _secret_pieces(world.secrets()) & set().union(*map(_pieces, outputs))
 
-    secret = set().union(*(pieces(one) for one in world.secrets()))
-    return secret & set().union(*(pieces(output) for output in outputs))
+
+def _damaged(pem: str) -> str:
+    lines = pem.splitlines()
+    return "\n".join([*lines[:3], *lines[5:]])
+
+
+def _pem(part: x509.Certificate | Any) -> bytes:
+    if isinstance(part, x509.Certificate):
+        return part.public_bytes(Encoding.PEM)
+    pem: bytes = part.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem
+
+
+def _names(*names: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
 
 
 def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _self_signed(
-    common: str, key: Any, *, ca: bool, end: datetime | None = None, names: list[str] | None = None
-) -> bytes:
+def _signed(
+    common: str,
+    key: Any,
+    *extensions: x509.ExtensionType,
+    by: trustme.CA | None = None,
+    end: datetime | None = None,
+) -> x509.Certificate:
+    """A certificate that is signed with its own key, or by a CA."""
+    issuer, signer = _name(common), key
+    if by:
+        issuer = x509.load_pem_x509_certificate(by.cert_pem.bytes()).subject
+        signer = load_pem_private_key(by.private_key_pem.bytes(), None)
     builder = (
-        x509.CertificateBuilder()
-        .subject_name(_name(common))
-        .issuer_name(_name(common))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        x509.CertificateBuilder(issuer, _name(common), key.public_key(), 4711)
         .not_valid_before(days(-30))
         .not_valid_after(end or days(300))
-        .add_extension(x509.BasicConstraints(ca, None), critical=True)
     )
-    if names:
-        alternatives = [x509.DNSName(name) for name in names]
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    for extension in extensions:
+        critical = isinstance(extension, x509.BasicConstraints)
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(signer, hashes.SHA256())

@@ -1,205 +1,162 @@
 """Poll the task queue and run workflows and activities until told to stop.
 
-Ctrl+C or SIGTERM stops it: what runs may finish (TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS, 30 unless
-set), then it exits with 0. A second Ctrl+C ends it at once.
+Ctrl+C or SIGTERM stops it: running work gets TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS (30 unless set) to
+finish, then it exits with 0. A second Ctrl+C ends it at once.
 """
-
-from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
-import time
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from temporalio import activity
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-    PollerBehaviorAutoscaling,
-    Worker,
-    WorkerDeploymentConfig,
-)
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
-import workflows
-from temporal_client import (
-    Settings,
-    connect,
-    describe_namespace,
-    load_settings,
-    require_right,
-    rotate,
-    sdk_runtime,
-)
-from temporal_script import arguments, explained, log, run
+from temporal_client import connect, describe_namespace, load_settings, name_server
+from temporal_findings import SettingsError, error
+from temporal_script import LEAVE_SECONDS, arguments, explained, guard, log, run
+from temporal_settings import Settings
+from workflows.ping_workflow import PingWorkflow
 
+WORKFLOWS: list[type] = [PingWorkflow]
+ACTIVITIES: list[Callable[..., Any]] = []
+MAX_CONCURRENT_WORKFLOW_TASKS = 100  # must be at least 2
+MAX_CONCURRENT_ACTIVITIES = 100
 WATCH_SECONDS = 5.0
 
 
-class RunningActivities(Interceptor):
-    """Knows which activities run, so that a stopping worker can say what it waits for."""
+@asynccontextmanager
+async def activities() -> AsyncIterator[list[Callable[..., Any]]]:
+    """The activities, for as long as the worker runs.
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Called by the SDK, once for each activity that runs."""
-        return NamedWhileRunning(next, self.names)
-
-
-class NamedWhileRunning(ActivityInboundInterceptor):
-    """Keeps one activity's name in the list for as long as it runs."""
-
-    def __init__(self, next: ActivityInboundInterceptor, names: list[str]) -> None:
-        super().__init__(next)
-        self.names = names
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        """Called by the SDK around the activity itself."""
-        name = activity.info().activity_type
-        self.names.append(name)
-        try:
-            return await super().execute_activity(input)
-        finally:
-            self.names.remove(name)
+    Create here what they share, such as a pool or an HTTP client, and yield methods of a class that
+    holds it. With `async with` around the `yield` it is closed once the worker has stopped.
+    """
+    yield ACTIVITIES
 
 
-def build_worker(client: Client, settings: Settings, running: RunningActivities) -> Worker:
-    """A worker with all that `workflows/__init__.py` lists, ready to run."""
+def grace_seconds(settings: Settings) -> int:
+    """What running work gets to finish after a signal; raises `SettingsError`."""
+    value = settings.value("TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS")
+    if not re.fullmatch("[0-9]{1,6}", value.text):
+        raise SettingsError(error(f"{value} is not a whole number of seconds", f"{value.name}=30"))
+    return int(value.text)
+
+
+def build_worker(
+    client: Client, settings: Settings, activities: list[Callable[..., Any]]
+) -> Worker:
+    """A worker with everything that is registered, ready to run."""
     deployment = None
-    if settings.deployment_name and settings.build_id:
+    if build := settings["TEMPORAL_WORKER_BUILD_ID"]:
         deployment = WorkerDeploymentConfig(
-            version=WorkerDeploymentVersion(settings.deployment_name, settings.build_id),
+            version=WorkerDeploymentVersion(settings["TEMPORAL_DEPLOYMENT_NAME"], build),
             use_worker_versioning=True,
-            # A run ends on the build that it began on: no workflow meets code that it does not
-            # know. A workflow that outlives builds says AUTO_UPGRADE for itself.
+            # A run finishes on the build that it started on, so that no unknown code replays it.
+            # A long-lived workflow can opt in to AUTO_UPGRADE.
             default_versioning_behavior=VersioningBehavior.PINNED,
         )
-    # Pollers that grow with the load: a third of the p99 that the SDK's five fixed ones give. Above
-    # 20 nothing is won, and on a server that can't keep up, tasks get lost for 10 s on their way.
+    # Autoscaling pollers: a third of the p99 latency of the SDK's five fixed ones. More than 20
+    # gain nothing, and on an overloaded server they can delay tasks by 10 s.
     pollers = PollerBehaviorAutoscaling(maximum=20)
     return Worker(
         client,
-        task_queue=settings.task_queue,
-        workflows=[getattr(workflows, name) for name in workflows.WORKFLOWS],
-        activities=[getattr(workflows, name) for name in workflows.ACTIVITIES],
-        activity_executor=ThreadPoolExecutor(settings.max_activities),  # for plain `def` activities
-        interceptors=[running],
-        max_concurrent_workflow_tasks=settings.max_workflow_tasks,
-        max_concurrent_activities=settings.max_activities,
+        task_queue=settings["TEMPORAL_TASK_QUEUE"],
+        workflows=WORKFLOWS,
+        activities=activities,
+        activity_executor=ThreadPoolExecutor(MAX_CONCURRENT_ACTIVITIES),  # for `def` activities
+        max_concurrent_workflow_tasks=MAX_CONCURRENT_WORKFLOW_TASKS,
+        max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,
         workflow_task_poller_behavior=pollers,
         activity_task_poller_behavior=pollers,
-        graceful_shutdown_timeout=timedelta(seconds=settings.grace_seconds),
+        graceful_shutdown_timeout=timedelta(seconds=grace_seconds(settings)),
         deployment_config=deployment,
     )
 
 
 async def connect_worker(settings: Settings) -> Client:
-    """A client that may poll, in whose process the metrics are served."""
-    client = await connect(settings, runtime=sdk_runtime(settings.metrics_address))
+    """A client that may poll; raises `RPCError` if the credential does not permit it."""
+    client = await connect(settings, metrics=True)
     await describe_namespace(client)
-    poll = client.workflow_service.poll_workflow_task_queue
-    await require_right(poll, PollWorkflowTaskQueueRequest(namespace=settings.namespace))
+    # Servers authorize before they validate: a poll without a task queue asks for permission alone.
+    request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
+    try:
+        poll = client.workflow_service.poll_workflow_task_queue
+        await poll(request, timeout=timedelta(seconds=2))
+    except RPCError as refused:
+        if refused.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+            raise
     return client
 
 
 async def watch(worker: Worker, settings: Settings) -> None:
-    """Until cancelled: take up rotated credentials, and say when the server goes and comes back.
-
-    The worker reconnects and polls on by itself. Where the SDK's own log repeats a lost connection
-    dozens of times a second, this says it once, with its cause.
-    """
-    refused, lost_at, begun, noted = "", 0.0, settings, settings
+    """Apply rotated credentials, and log once when the server is lost and once when it is back."""
+    refused, lost = "", ""
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         try:
-            fresh = load_settings()
-            rotated, others = rotate(settings, fresh), rotate(fresh, begun)
-            if others not in (begun, noted):
-                log.warning("More than credentials has changed: start the worker again to use it")
-            noted = others
-            if rotated != settings:
-                async with explained(rotated):
-                    client = await connect_worker(rotated)
-                worker.client, settings = client, rotated
+            fresh = await asyncio.wait_for(asyncio.to_thread(load_settings), WATCH_SECONDS)
+            if fresh.profile != settings.profile:
+                async with explained(fresh):
+                    worker.client, settings = await connect_worker(fresh), fresh
                 log.info("Credentials changed: the new ones are in use")
             refused = ""
-        except Exception as failure:  # whatever it is: the worker itself is well
-            if refused != str(failure):
-                refused = str(failure)
+        except Exception as problem:  # never stop a healthy worker for this
+            if refused != str(problem):
+                refused = str(problem)
                 log.error("Changed settings not taken up, the old ones stay in use:\n%s", refused)
         try:
-            await describe_namespace(worker.client)
-            if lost_at:
-                log.info("The server is back after %.0f s", time.monotonic() - lost_at)
-            lost_at = 0.0
-        except Exception as error:
-            if not lost_at:
-                from temporal_diagnosis import explain  # only who loses a server pays for it
+            async with nullcontext() if lost else explained(settings):
+                await describe_namespace(worker.client)
+            if lost:
+                log.info("The server is back")
+            lost = ""
+        except Exception as problem:
+            if not lost:
+                log.error("Lost the server, trying on:\n%s", problem)
+            lost = "told"
 
-                lost_at = time.monotonic()
-                log.error("Lost the server, trying on:\n%s", await explain(error, settings))
 
-
-async def main(_: argparse.Namespace) -> int:
-    """Run the worker until it is cancelled, then let it finish what it has begun."""
+async def main(args: argparse.Namespace) -> int:
+    """Run the worker until it is cancelled, then let running work finish."""
     settings = load_settings()
-    log.info("Starting worker on task queue %r...", settings.task_queue)
-    async with explained(settings):
+    log.info("Starting worker on task queue %r...", settings["TEMPORAL_TASK_QUEUE"])
+    args.stop_seconds = grace_seconds(settings)
+    guard(args.stop_seconds + LEAVE_SECONDS + 1)
+    async with activities() as registered, explained(settings):
         client = await connect_worker(settings)
-    log.info("Connected to %s", settings.server)
-    running = RunningActivities()
-    worker = build_worker(client, settings, running)
-    log.info("Worker created with:")
-    log.info("  - Namespace: %s", settings.namespace)
-    log.info("  - Task queue: %s", settings.task_queue)
-    for title, names in (("Workflows", workflows.WORKFLOWS), ("Activities", workflows.ACTIVITIES)):
-        if names:
-            log.info("  - %s: %d (%s)", title, len(names), ", ".join(names))
-    if settings.deployment_name:
-        log.info("  - Version: %s, %s", settings.deployment_name, settings.build_id)
-    polling = asyncio.ensure_future(worker.run())
-    watching = asyncio.ensure_future(watch(worker, settings))
-    try:
-        # The SDK asks the server once more before it polls; one that is gone by then ends the run.
-        while not (worker.is_running or polling.done()):
-            await asyncio.sleep(0.01)
-        if worker.is_running:
-            log.info("Worker running... (Ctrl+C to stop)")
-        await asyncio.wait([polling])
-    except asyncio.CancelledError:
-        watching.cancel()
-        await stop(worker, running, settings.grace_seconds)
-        if polling.done():
-            polling.exception()  # what failed while stopping is of no interest: don't log it
-        return 0
-    async with explained(settings):
-        polling.result()
-    return 1
-
-
-async def stop(worker: Worker, running: RunningActivities, grace_seconds: int) -> None:
-    """Poll no more, and give what runs its time to finish."""
-    names = ", ".join(running.names)
-    waiting = f", waiting up to {grace_seconds} s for {names}" if names else ""
-    log.info("Stopping worker%s... (Ctrl+C again to end at once)", waiting)
-    try:
-        # An activity that does not heed its cancellation would hold the worker for ever.
-        await asyncio.wait_for(worker.shutdown(), grace_seconds + 5)
-        log.info("Worker stopped")
-    except asyncio.TimeoutError:
-        names = ", ".join(running.names) or "calls that the server does not answer"
-        log.warning("Left running: %s; the server has another worker retry it", names)
+        log.info("Connected to %s", name_server(settings))
+        worker = build_worker(client, settings, registered)
+        log.info("Worker created with:")
+        log.info("  - Namespace: %s", client.namespace)
+        log.info("  - Task queue: %s", worker.task_queue)
+        for title, listed in (("Workflows", WORKFLOWS), ("Activities", registered)):
+            names = ", ".join(one.__name__ for one in listed) or "none registered"
+            log.info("  - %s: %d (%s)", title, len(listed), names)
+        if build := settings["TEMPORAL_WORKER_BUILD_ID"]:
+            log.info("  - Version: %s, %s", settings["TEMPORAL_DEPLOYMENT_NAME"], build)
+        with suppress(asyncio.CancelledError):
+            async with worker:
+                while not worker.is_running:
+                    await asyncio.sleep(0.01)
+                log.info("Worker running... (Ctrl+C to stop)")
+                await watch(worker, settings)
+    log.info("Worker stopped")
+    return 0
 
 
 if __name__ == "__main__":
-    run(main, arguments(__doc__))
+    options = arguments(__doc__)
+    options.set_defaults(stop_code=0)
+    run(main, options)

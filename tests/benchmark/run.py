@@ -2,14 +2,11 @@
 
     python tests/benchmark/run.py                        the whole table, about six minutes
     python tests/benchmark/run.py worker --rounds 9      one of its parts, more closely
-    python tests/benchmark/run.py sizing                 one to four worker processes
-    python tests/benchmark/run.py compression pollers    what these settings of the kit are worth
-    python tests/benchmark/run.py eager                  what its layout of workflows/ is worth
 
-Linux only; needs requirements-dev.txt. In each round both sides do the same, and the one that goes
-first changes from round to round; the table has the medians. CPU time is the operating system's own
-count. Where one side alone varies too much to say on which side of its goal a ratio is, the table
-says so in place of a verdict: try again on a quieter machine, or with more rounds.
+Linux only. In each round both sides do the same, and the one that goes first changes from round to
+round; the table has the medians. CPU time is the operating system's own count. Where one side alone
+varies too much to say on which side of its goal a ratio is, the table says so in place of a
+verdict: try again on a quieter machine, or with more rounds.
 """
 
 from __future__ import annotations
@@ -19,27 +16,24 @@ import asyncio
 import math
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kit import DevServer, Kit, RunningScript
-from temporalio.client import Client
+from pings import connect, send
 
 PLAIN = Path(__file__).resolve().parent / "plain"
 TICKS = os.sysconf("SC_CLK_TCK")
 MODULES = 50
-COMPUTE = 1_000_000  # numbers to add up: 10 to 20 ms of CPU
 IDLE_SECONDS = 2.0
 RUNS = 5  # of a short process, each side, in one round
 
@@ -61,13 +55,13 @@ class Bench:
 
     server: DevServer
     folder: Path
-    bytecode: bool
     kits: dict[str, Kit] = field(default_factory=dict)
     found: dict[Line, tuple[list[float], list[float]]] = field(default_factory=dict)
     queues: int = 0
 
-    def kit(self, name: str = "kit", change: Callable[[Kit], None] | None = None) -> Kit:
+    def kit(self, change: Callable[[Kit], None] | None = None) -> Kit:
         """A copy of the kit, changed when it is made."""
+        name = change.__name__ if change else "kit"
         if name not in self.kits:
             self.kits[name] = Kit(self.folder / name)
             if change:
@@ -77,17 +71,8 @@ class Bench:
     def env(self, **settings: str | Path) -> dict[str, str]:
         """A user's environment; Python keeps what it has compiled, as it does unless forbidden."""
         env = self.kit().env(TEMPORAL_ADDRESS=self.server.address, **settings)
-        for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
-            env.pop(name, None)
-        return env if self.bytecode else {**env, "PYTHONDONTWRITEBYTECODE": "1"}
-
-    def new_queue(self) -> str:
-        """A task queue that nobody has used yet."""
-        self.queues += 1
-        return f"bench-{self.queues}"
-
-
-Part = Callable[[Bench, bool], Iterator[tuple[Line, float]]]
+        forbidden = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+        return {name: value for name, value in env.items() if name not in forbidden}
 
 
 def cpu_seconds(pid: int) -> float:
@@ -113,17 +98,17 @@ class Running:
 
 
 @contextmanager
-def worker(bench: Bench, kit: Kit | None, queue: str = "") -> Iterator[Running]:
-    """Run a kit's worker, or without a kit the plain one, on a queue of its own unless told."""
-    queue = queue or bench.new_queue()
+def worker(bench: Bench, kit: Kit | None) -> Iterator[Running]:
+    """Run a kit's worker, or without a kit the plain one, on a queue of its own."""
+    bench.queues += 1
+    queue = f"bench-{bench.queues}"
     file = kit.root / "workers/worker.py" if kit else PLAIN / "plain_worker.py"
     began = time.perf_counter()
     command = [sys.executable, str(file)]
     with RunningScript(command, bench.env(TEMPORAL_TASK_QUEUE=queue)) as script:
         script.wait_for("Worker running")
-        seconds = time.perf_counter() - began
         try:
-            yield Running(script.process.pid, queue, seconds)
+            yield Running(script.process.pid, queue, time.perf_counter() - began)
         finally:
             script.process.kill()
 
@@ -139,27 +124,22 @@ class Load:
 
 def ping(bench: Bench, to: Running, count: int, concurrency: int) -> Load:
     """Send pings, by the same client whichever worker answers them."""
-    script = str(bench.kit().root / "scripts/start_ping.py")
-    command = [sys.executable, script, "-c", str(count), "--concurrency", str(concurrency)]
+
+    async def send_all() -> tuple[float, list[float]]:
+        client = await connect(bench.server.address)
+        began = time.perf_counter()
+        seconds = await send(client, to.queue, count, concurrency)
+        return count / (time.perf_counter() - began), sorted(seconds)
+
     before = cpu_seconds(to.pid)
-    done = subprocess.run(
-        command,
-        env=bench.env(TEMPORAL_TASK_QUEUE=to.queue),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    rate, seconds = asyncio.run(send_all())
     cpu = cpu_seconds(to.pid) - before
-    said = re.search(rf"{count} ok, 0 failed .*\(([\d.]+)/s\).*/(\d+)/\d+$", done.stdout.strip())
-    assert said, done.stdout
-    return Load(cpu / count * 1000, float(said[1]), float(said[2]))
+    return Load(cpu / count * 1000, rate, seconds[math.ceil(0.99 * count) - 1] * 1000)
 
 
-def measure_worker(
-    bench: Bench, ours: bool, other: Kit | None = None
-) -> Iterator[tuple[Line, float]]:
+def measure_worker(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
     """A worker that does nothing, and then pings at several loads."""
-    with worker(bench, bench.kit() if ours else other) as running:
+    with worker(bench, bench.kit() if ours else None) as running:
         yield Line("worker: start until it polls", "s"), running.start_seconds
         time.sleep(IDLE_SECONDS)
         yield Line("worker: idle memory", "MB", 1.05), memory(running.pid)
@@ -175,229 +155,50 @@ def measure_worker(
         yield Line("worker: memory after 740 pings", "MB"), memory(running.pid)
 
 
-def measure_compression(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
-    """The kit against itself with gRPC's compression, which it switches off."""
-    other = bench.kit("compression", lambda kit: edit(kit, "temporal_client.py", ".NONE", ".GZIP"))
-    yield from _named("compression", measure_worker(bench, ours, other))
-
-
-def measure_pollers(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
-    """The kit against itself with the SDK's own limit for pollers that grow with the load."""
-    other = bench.kit("pollers", lambda kit: edit(kit, "workers/worker.py", "(maximum=20)", "()"))
-    yield from _named("pollers", measure_worker(bench, ours, other))
-
-
-def _named(name: str, lines: Iterator[tuple[Line, float]]) -> Iterator[tuple[Line, float]]:
-    """The same lines, told apart and without goals."""
-    for line, value in lines:
-        yield Line(f"{name}: {line.what.removeprefix('worker: ')}", line.unit), value
-
-
 def add_modules(kit: Kit) -> None:
     """Give a copy of the kit fifty workflow modules, each added as the README says."""
     first = (kit.root / "workflows/ping_workflow.py").read_text(encoding="utf-8")
-    lines = ""
     for number in range(2, MODULES + 1):
         text = first.replace("PingWorkflow", f"PingWorkflow{number}")
         (kit.root / f"workflows/ping_workflow{number}.py").write_text(text, encoding="utf-8")
-        lines += f'    "PingWorkflow{number}": "workflows.ping_workflow{number}",\n'
-    edit(kit, "workflows/__init__.py", "WORKFLOWS = {\n", f"WORKFLOWS = {{\n{lines}")
-
-
-def add_modules_eagerly(kit: Kit) -> None:
-    """The same in the usual layout, which imports every workflow with the package."""
-    add_modules(kit)
-    imports = "".join(
-        f"from .ping_workflow{number} import PingWorkflow{number}\n"
-        for number in range(2, MODULES + 1)
-    )
-    edit(kit, "workflows/__init__.py", "def __getattr__", f"{imports}\n\ndef __getattr__")
-
-
-def edit(kit: Kit, file: str, old: str, new: str) -> None:
-    """Change a file of a copy of the kit."""
-    path = kit.root / file
-    text = path.read_text(encoding="utf-8")
-    assert old in text, f"{file} has no {old!r}"
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        kit.register(f"workflows.ping_workflow{number}", [f"PingWorkflow{number}"])
 
 
 def measure_modules(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
     """The kit with 50 workflow modules against the kit with one."""
-    kit = bench.kit("modules", add_modules) if ours else bench.kit()
-    yield from _modules(bench, kit, "50 modules against 1", 0.3, 1.10)
-
-
-def measure_eager(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
-    """What the layout avoids: 50 modules imported by the package, against the kit with one."""
-    kit = bench.kit("eager", add_modules_eagerly) if ours else bench.kit()
-    yield from _modules(bench, kit, "50 imported at once against 1", None, None)
-
-
-def _modules(
-    bench: Bench, kit: Kit, what: str, start: float | None, cpu: float | None
-) -> Iterator[tuple[Line, float]]:
-    with worker(bench, kit) as running:
-        yield Line(f"{what}: start", "s", start, difference=True), running.start_seconds
+    with worker(bench, bench.kit(add_modules if ours else None)) as running:
+        start = Line("50 modules against 1: start", "s", difference=True)
+        yield start, running.start_seconds
         ping(bench, running, 40, 20)
-        yield Line(f"{what}: CPU per ping", "ms", cpu), ping(bench, running, 300, 20).cpu_ms
-
-
-def measure_process(
-    what: str, command: list[str], env: dict[str, str], goal: float
-) -> Iterator[tuple[Line, float]]:
-    """Run a short process some times: how long it takes, and the CPU time of it and its own."""
-    for _ in range(RUNS):
-        with tempfile.TemporaryFile() as output:
-            began = time.perf_counter()
-            process = subprocess.Popen(
-                command, env=env, stdout=output, stderr=output, start_new_session=True
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - began
-            process.returncode = os.waitstatus_to_exitcode(status)
-            with suppress(ProcessLookupError):  # what one that crashed at its exit left running
-                os.killpg(process.pid, signal.SIGKILL)
-            # The plain side now and then does its work and dies of a signal at its exit.
-            if process.returncode > 0 or (process.returncode < 0 and "plain" not in command[-1]):
-                output.seek(0)
-                raise RuntimeError(f"{command}: {process.returncode}\n{output.read().decode()}")
-        yield Line(f"{what}: time", "s", goal), seconds
-        yield Line(f"{what}: CPU", "s"), usage.ru_utime + usage.ru_stime
+        cpu = ping(bench, running, 300, 20).cpu_ms
+        yield Line("50 modules against 1: CPU per ping", "ms", 1.10), cpu
 
 
 def measure_ping(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
     """One ping, from the start of the process to its end; the kit's worker answers both."""
     file = bench.kit().root / "scripts/start_ping.py" if ours else PLAIN / "plain_ping.py"
-    with worker(bench, bench.kit()) as running:
+    command = [sys.executable, str(file)]
+    with worker(bench, bench.kit()) as running, tempfile.TemporaryFile() as output:
         env = bench.env(TEMPORAL_TASK_QUEUE=running.queue)
-        command = [sys.executable, str(file)]
-        yield from measure_process("start_ping.py", command, env, 1.10)
-
-
-def measure_offline(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
-    """The check of the settings alone, against the import of Temporal's own loader."""
-    script = str(bench.kit().root / "scripts/check_temporal_config.py")
-    arguments = [script, "--offline"] if ours else ["-c", "import temporalio.envconfig"]
-    command = [sys.executable, *arguments]
-    yield from measure_process("check --offline", command, bench.env(), 1.15)
-
-
-def measure_check(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
-    """The full check of a healthy server with a worker."""
-    script = bench.kit().root / "scripts/check_temporal_config.py"
-    file = script if ours else PLAIN / "plain_check.py"
-    with worker(bench, bench.kit()) as running:
-        env = bench.env(TEMPORAL_TASK_QUEUE=running.queue)
-        yield from measure_process("full check", [sys.executable, str(file)], env, 1.5)
-
-
-def measure_local(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
-    """From nothing to `ok`: a server, a worker and a ping."""
-    file = bench.kit().root / "scripts/run_local.py" if ours else PLAIN / "plain_local.py"
-    env = bench.env(SERVER_BINARY=Path(sys.executable).with_name("temporal"))
-    yield from measure_process("run_local.py", [sys.executable, str(file)], env, 1.15)
-
-
-WAITING = """
-from temporalio import workflow
-
-
-@workflow.defn
-class Waiting:
-    @workflow.run
-    async def run(self) -> None:
-        await workflow.wait_condition(lambda: False)
-"""
-
-
-def add_waiting(kit: Kit) -> None:
-    """Give a copy of the kit a workflow that a worker has to remember."""
-    (kit.root / "workflows/waiting.py").write_text(WAITING, encoding="utf-8")
-    added = 'WORKFLOWS = {\n    "Waiting": "workflows.waiting",\n'
-    edit(kit, "workflows/__init__.py", "WORKFLOWS = {\n", added)
-
-
-def measure_cache(bench: Bench) -> None:
-    """Print what workflows that have begun and not ended take of a worker's memory."""
-    count = 500
-
-    async def start(queue: str) -> None:
-        client = await Client.connect(bench.server.address)
-        for number in range(count):
-            await client.start_workflow(
-                "Waiting",
-                id=f"{queue}-{number}",
-                task_queue=queue,
-                execution_timeout=timedelta(minutes=5),
-            )
-
-    with worker(bench, bench.kit("waiting", add_waiting)) as running:
-        ping(bench, running, 40, 20)
-        before = memory(running.pid)
-        asyncio.run(start(running.queue))
-        ping(bench, running, 20, 1)  # they are answered after all that came before them
-        each = (memory(running.pid) - before) / count * 1024
-    print(f"memory of a worker: {each:.0f} kB for each workflow that waits")
-
-
-def add_computing(kit: Kit) -> None:
-    """Let the ping of a copy of the kit compute for some time before it answers."""
-    edit(kit, "workflows/ping_workflow.py", 'return "ok"', f'sum(range({COMPUTE})); return "ok"')
-
-
-def measure_sizing(bench: Bench, rounds: int) -> None:
-    """Print what one to four worker processes do together, and who is busy meanwhile."""
-    names = ("workers", "pings/s", "p99 ms", "worker CPU ms", "server CPU ms", "cores busy")
-    header = " ".join(f"{name:>13}" for name in names)
-    for title, kit in (
-        ("the ping, where the server has most of the work", bench.kit()),
-        ("a ping that computes, where the workers have it", bench.kit("computing", add_computing)),
-    ):
-        print(f"{title}\n{header}", flush=True)
-        for count in (1, 2, 3, 4):
-            print(_sizes(bench, kit, count, rounds), flush=True)
-
-
-def _sizes(bench: Bench, kit: Kit, count: int, rounds: int) -> str:
-    server = bench.server.process.pid
-    rows = []
-    for _ in range(rounds):
-        with ExitStack() as stack:
-            queue = bench.new_queue()
-            workers = [stack.enter_context(worker(bench, kit, queue)) for _ in range(count)]
-            ping(bench, workers[0], 40 * count, 20)
-            before = [cpu_seconds(pid) for pid in (server, *(one.pid for one in workers))]
-            idle_before, began = _idle_seconds(), time.perf_counter()
-            load = ping(bench, workers[0], 600, 100)
+        for _ in range(RUNS):
+            began = time.perf_counter()
+            process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
+            _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - began
-            busy = (os.cpu_count() or 1) - (_idle_seconds() - idle_before) / seconds
-            after = [cpu_seconds(pid) for pid in (server, *(one.pid for one in workers))]
-            spent = [(b - a) / 600 * 1000 for a, b in zip(before, after, strict=True)]
-            rows.append((load.rate, load.p99, sum(spent[1:]), spent[0], busy))
-    rate, p99, ours, servers, busy = map(statistics.median, zip(*rows, strict=True))
-    cells = (str(count), f"{rate:.0f}", f"{p99:.0f}", f"{ours:.1f}", f"{servers:.1f}")
-    return " ".join(f"{cell:>13}" for cell in (*cells, f"{busy:.2f}"))
+            process.returncode = os.waitstatus_to_exitcode(status)
+            # The plain side now and then does its work and dies of a signal at its exit.
+            if process.returncode > 0 or (process.returncode < 0 and ours):
+                output.seek(0)
+                raise RuntimeError(f"{command}: {process.returncode}\n{output.read().decode()}")
+            yield Line("start_ping.py: time", "s", 1.10), seconds
+            yield Line("start_ping.py: CPU", "s"), usage.ru_utime + usage.ru_stime
 
 
-def _idle_seconds() -> float:
-    """Seconds in which the machine's cores did nothing, all together."""
-    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
-    return (int(fields[4]) + int(fields[5])) / TICKS
-
-
-PARTS: dict[str, Part] = {
+PARTS: dict[str, Callable[[Bench, bool], Iterator[tuple[Line, float]]]] = {
     "worker": measure_worker,
     "modules": measure_modules,
     "ping": measure_ping,
-    "offline": measure_offline,
-    "check": measure_check,
-    "local": measure_local,
-    "eager": measure_eager,
-    "compression": measure_compression,
-    "pollers": measure_pollers,
 }
-TABLE = list(PARTS)[:6]
 
 
 def spread(values: list[float]) -> float:
@@ -411,67 +212,49 @@ def spread(values: list[float]) -> float:
 def verdict(line: Line, ours: list[float], others: list[float]) -> tuple[str, str]:
     """What the two medians are to each other, and whether that is the goal."""
     mine, other = statistics.median(ours), statistics.median(others)
-    # The error of a median shrinks with the root of the number of values.
-    doubt = math.hypot(
-        spread(ours) * mine / math.sqrt(len(ours)), spread(others) * other / math.sqrt(len(others))
-    )
-    value, doubt = (mine - other, doubt) if line.difference else (mine / other, doubt / other)
-    shown = f"{value:+.2f} {line.unit}" if line.difference else f"{value:.2f}"
+    if line.difference:
+        return f"{mine - other:+.2f} {line.unit}", ""
     if line.goal is None:
-        return shown, ""
+        return f"{mine / other:.2f}", ""
+    # The error of a median shrinks with the root of the number of values.
+    errors = (spread(one) * statistics.median(one) / math.sqrt(len(one)) for one in (ours, others))
+    value, doubt = round(mine / other, 2), math.hypot(*errors) / other
     goal = f"{'≥' if line.at_least else '≤'} {line.goal:.2f}"
-    if abs(value - line.goal) < doubt and round(value, 2) != line.goal:
+    if abs(value - line.goal) < doubt and value != line.goal:
         widest = max(spread(ours), spread(others))
-        return shown, f"{goal} too noisy to tell (one side alone varies by {widest:.0%})"
+        return f"{value:.2f}", f"{goal} too noisy to tell (one side alone varies by {widest:.0%})"
     met = value >= line.goal if line.at_least else value <= line.goal
-    return shown, f"{goal} {'met' if met or round(value, 2) == line.goal else 'NOT MET'}"
+    return f"{value:.2f}", f"{goal} {'met' if met else 'NOT MET'}"
 
 
-def print_table(bench: Bench) -> None:
-    """Print every line found so far."""
+def measure(bench: Bench, parts: list[str], rounds: int) -> None:
+    """Measure these parts in turn, and print the table."""
+    for turn in range(-1, rounds):
+        for name in parts:
+            for ours in (True, False) if turn % 2 else (False, True):
+                for line, value in PARTS[name](bench, ours):
+                    if turn < 0:
+                        break  # has started once, so that everything is compiled
+                    bench.found.setdefault(line, ([], []))[0 if ours else 1].append(value)
+        print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
     print(f"\n{'':44}{'kit':>10}{'against':>10}{'ratio':>10}  goal")
-    for line, (ours, others) in bench.found.items():
-        mine, other = (f"{statistics.median(values):.3g}" for values in (ours, others))
-        shown, text = verdict(line, ours, others)
+    for line, (ours_found, others) in bench.found.items():
+        mine, other = (f"{statistics.median(values):.3g}" for values in (ours_found, others))
+        shown, text = verdict(line, ours_found, others)
         print(f"{f'{line.what} ({line.unit})':44}{mine:>10}{other:>10}{shown:>10}  {text}")
 
 
 def main() -> None:
-    """Measure what was asked for, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    names = [*PARTS, "sizing"]
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join(names)} (default: the table)"
-    )
+    """Measure what was asked for."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART")
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    parser.add_argument(
-        "--no-bytecode", action="store_true", help="with PYTHONDONTWRITEBYTECODE=1 on both sides"
-    )
     args = parser.parse_args()
-    if unknown := set(args.parts) - set(names):
-        parser.error(f"no such part: {', '.join(unknown)}")
-    chosen = args.parts or TABLE
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load average {load:.2f}")
     with tempfile.TemporaryDirectory() as folder, DevServer() as server:
-        bench = Bench(server, Path(folder), not args.no_bytecode)
-        if "sizing" in chosen:
-            measure_sizing(bench, args.rounds)
-            measure_cache(bench)
-        parts = [name for name in chosen if name in PARTS]
-        for turn in range(-1, args.rounds):
-            for name in parts:
-                for ours in (True, False) if turn % 2 else (False, True):
-                    for line, value in PARTS[name](bench, ours):
-                        if turn < 0:
-                            break  # has started once, so that everything is compiled
-                        bench.found.setdefault(line, ([], []))[0 if ours else 1].append(value)
-            if turn >= 0 and parts:
-                print(f"round {turn + 1} of {args.rounds}", file=sys.stderr, flush=True)
-        if parts:
-            print_table(bench)
+        measure(Bench(server, Path(folder)), args.parts or list(PARTS), args.rounds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""Findings and failures, and the redaction that every message goes through."""
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote
+
+MARKS = {"error": "✗", "warning": "⚠", "ok": "✓", "skipped": "–"}
+SECRET_FORM = re.compile(r"eyJ[\w-]{8,}[\w.-]*|-----BEGIN.*?(-----END[^-]*-----|$)", re.S)
+# A user and a password in a URL; bounded, so that matching stays linear.
+URL_USER = re.compile(r"//\S{0,500}@|(?<![^\s=/'\"])[^\s=/'\"@:]{1,100}:[^\s@]{0,500}@")
+_secrets: set[str] = set()
+
+
+def remember_secret(secret: str) -> None:
+    """Have `redact` hide this text: each line of it, in base64, percent and JSON form too."""
+    for line in {secret, *secret.splitlines()}:
+        raw = line.encode(errors="surrogateescape")
+        coded = base64.b64encode(raw), base64.urlsafe_b64encode(raw)
+        forms = {line, json.dumps(line)[1:-1], quote(raw, safe="")}
+        forms.update(form.decode().rstrip("=") for form in coded)
+        _secrets.update(form.lower() for form in forms if len(form) > 3 and form[:5] != "-----")
+
+
+def redact(text: str, limit: int = 2000) -> str:
+    """The text on one line, secrets hidden, control characters escaped, cut at `limit`."""
+    low = text.lower()
+    for secret in sorted((one for one in _secrets if one in low), key=len, reverse=True):
+        text = re.sub(re.escape(secret), "(hidden)", text, flags=re.IGNORECASE)
+    text = URL_USER.sub("(hidden)@", SECRET_FORM.sub("(hidden)", text))
+    short = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:limit])
+    return short if len(text) <= limit else f"{short} [cut]"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: how bad it is, what it is, and the lines that fix it."""
+
+    level: Literal["error", "warning", "ok", "skipped"]
+    text: str = field(repr=False)
+    fixes: tuple[str, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        return "\n  → ".join([f"{MARKS[self.level]} {redact(self.text)}", *map(redact, self.fixes)])
+
+
+def error(text: str, *fixes: str) -> Finding:
+    """A finding that prevents a ping from running."""
+    return Finding("error", text, fixes)
+
+
+class Failure(Exception):
+    """A script cannot go on; `findings` has the causes, each with its fixes."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self.findings = findings
+        super().__init__("\n".join(map(str, findings)))
+
+
+class SettingsError(Failure):
+    """The settings are invalid; `findings` has every problem."""

@@ -1,0 +1,64 @@
+"""The runtime of Temporal's SDK: logging, metrics and shutdown."""
+
+import atexit
+import gc
+import logging
+import socket
+import time
+import weakref
+from functools import cache
+
+from temporalio import runtime
+from temporalio.envconfig import ClientConfigProfile
+
+from temporal_findings import SettingsError, error
+
+_runtimes: weakref.WeakSet[runtime.Runtime] = weakref.WeakSet()
+
+
+@cache
+def sdk_runtime(metrics_address: str = "") -> runtime.Runtime:
+    """The SDK's runtime, which logs through Python's logging: by default it would write between a
+    script's results, to standard output. Raises `SettingsError` for a bad metrics address.
+    """
+    if metrics_address:
+        host, _, port = metrics_address.rpartition(":")
+        try:  # the SDK does not report that a port is in use
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host.strip("[]"), int(port)), family=family).close()
+        except (OSError, ValueError, OverflowError) as problem:
+            text = f"TEMPORAL_METRICS_ADDRESS={metrics_address}: {problem}"
+            fix = "TEMPORAL_METRICS_ADDRESS=127.0.0.1:<a free port>"
+            raise SettingsError(error(text, fix)) from problem
+    log = logging.getLogger("temporalio.core")
+    level = runtime.TelemetryFilter(core_level="DEBUG", other_level="ERROR").formatted()
+    if not log.isEnabledFor(logging.DEBUG):
+        # Otherwise each poller logs every few seconds that the server is unreachable.
+        level = "ERROR,temporalio_client::retry=off"
+    made = runtime.Runtime(
+        telemetry=runtime.TelemetryConfig(
+            logging=runtime.LoggingConfig(level, forwarding=runtime.LogForwardingConfig(log)),
+            metrics=runtime.PrometheusConfig(metrics_address) if metrics_address else None,
+        )
+    )
+    _runtimes.add(made)
+    return made
+
+
+@atexit.register
+def end_runtime() -> bool:
+    """Stop the SDK's threads, which exit with the last client; returns whether they have.
+
+    Threads of the SDK that are alive when the interpreter shuts down crash it now and then, after
+    all work is done (temporalio/sdk-python issue 300).
+    """
+    sdk_runtime.cache_clear()
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        # Any call to the SDK releases objects that its threads have left behind.
+        ClientConfigProfile.load(override_env_vars={}, disable_file=True)
+        gc.collect()
+        if not _runtimes:
+            break
+        time.sleep(0.01)
+    return not _runtimes

@@ -1,0 +1,135 @@
+"""Runs the kit's scripts in this process, many at a time, and catches all that each of them says.
+
+With `captured` around it, `run_script` is a script's `main` as `temporal_script.run` calls it with
+`--verbose`: its own environment, standard streams and log, tracebacks included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import workers.worker
+from temporal_findings import Failure
+from temporal_script import _causes, _Formatter, log
+from temporal_settings import read_settings
+
+SECONDS = 15.0  # the longest that a script may take to fail, on a server that stays silent too
+
+
+@dataclass
+class Script:
+    """A script that runs or has run: its environment, what it has said, and its exit code."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    out: list[str] = field(default_factory=list)
+    err: list[str] = field(default_factory=list)
+    code: int | None = None
+
+    @property
+    def stdout(self) -> str:
+        return "".join(self.out)
+
+    @property
+    def stderr(self) -> str:
+        return "".join(self.err)
+
+    async def wait_for(self, text: str, seconds: float = 10) -> None:
+        """Wait until standard error has this text."""
+        end = asyncio.get_running_loop().time() + seconds
+        while text not in self.stderr:
+            late = self.code is not None or asyncio.get_running_loop().time() > end
+            assert not late, f"no {text!r} in {self.stderr}"
+            await asyncio.sleep(0.01)
+
+
+# Of each task its own script; whatever else speaks or asks is none of them.
+_running: ContextVar[Script] = ContextVar("_running", default=Script())  # noqa: B039
+
+
+class _Stream(io.TextIOBase):
+    def __init__(self, name: str, number: int) -> None:
+        self._name, self._number = name, number
+
+    def write(self, text: str) -> int:
+        getattr(_running.get(), self._name).append(text)
+        return len(text)
+
+    def fileno(self) -> int:
+        return self._number
+
+
+class _Environment(Mapping[str, str]):
+    def __getitem__(self, name: str) -> str:
+        return _running.get().environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_running.get().environ)
+
+    def __len__(self) -> int:
+        return len(_running.get().environ)
+
+
+@contextmanager
+def captured() -> Iterator[None]:
+    """Have scripts run in here: environment and standard streams are each script's own."""
+    root, worker, defaults = logging.getLogger(), vars(workers.worker), read_settings.__defaults__
+    handler = logging.StreamHandler(_Stream("err", 2))
+    handler.setFormatter(_Formatter("%(levelname)s - %(message)s"))
+    before = os.environ, sys.stdout, sys.stderr, root.level, root.handlers, worker["guard"]
+    os.environ = _Environment()  # type: ignore[assignment]  # noqa: B003
+    sys.stdout, sys.stderr = _Stream("out", 1), _Stream("err", 2)
+    worker["guard"] = lambda _: None  # a process, that would end this one
+    root.handlers = [handler]
+    root.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        os.environ, sys.stdout, sys.stderr, level, root.handlers, worker["guard"] = before
+        root.setLevel(level)
+        read_settings.__defaults__ = defaults
+
+
+def start_script(
+    path: str, settings: Mapping[str, str], env_file: Path | None = None, **options: Any
+) -> tuple[Script, asyncio.Task[None]]:
+    """Start a script's `main` with this environment, and no `.env` unless one is given."""
+    script = Script({"PATH": os.defpath, **settings})
+    main = importlib.import_module(path.removesuffix(".py").replace("/", ".")).main
+    shared = {"verbose": True, "offline": False, "timeout": 10.0, "stop_seconds": 0}
+    args = argparse.Namespace(**{**shared, **options})
+
+    async def run() -> None:
+        _running.set(script)
+        read_settings.__defaults__ = (env_file,)  # every script reads them before it waits
+        try:
+            script.code = await main(args)
+        except Exception as problem:
+            text = str(problem) if isinstance(problem, Failure) else "\n".join(_causes(problem))
+            log.error("%s", text, exc_info=args.verbose)
+            script.code = 1
+
+    return script, asyncio.create_task(run())
+
+
+async def run_script(
+    path: str, settings: Mapping[str, str], env_file: Path | None = None, **options: Any
+) -> Script:
+    """Run a script's `main` to its end; its code stays `None` if that does not come in time."""
+    script, task = start_script(path, settings, env_file, **options)
+    _, late = await asyncio.wait([task], timeout=SECONDS)
+    for one in late:
+        one.cancel()
+    await asyncio.wait([task])
+    return script
