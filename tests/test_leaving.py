@@ -111,7 +111,7 @@ def stop(workers: dict[tuple[str, str], RunningScript], number: signal.Signals) 
         worker.signal(number)
     for blocker, worker in workers.items():
         if blocker != SILENT:
-            worker.wait_for("Stopping", 1.5)
+            worker.wait_for("Stopping", 3)
     return due
 
 

@@ -206,7 +206,7 @@ ROWS: dict[str, Row] = {
     "key on an own server": (env(OWN, API_KEY="q"), None, None, {"api_key": "q", "tls": True}),
     "key in a file": (env(CLOUD, API_KEY_FILE="{api_key}"), None, None, {"api_key": SECRET}),
     "no key file": (env(CLOUD, API_KEY_FILE="{missing}"), None, None, "missing.*: No such file"),
-    "empty key file": (env(CLOUD, API_KEY_FILE="{empty}"), None, None, "empty.*: the file is"),
+    "empty key file": (env(CLOUD, API_KEY_FILE="{empty}"), None, None, "empty.*: the file"),
     "key and file": (env(CLOUD, API_KEY=SECRET, API_KEY_FILE="{cert}"), None, None, SAME),
     "two files": ({**CLOUD, **PAIR}, None, None, {"client_cert": "cert", "tls": True}),
     "one file": (env(CLOUD, CERT_PATH="{both}"), None, None, {"client_private_key": "key"}),
