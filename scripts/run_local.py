@@ -95,7 +95,7 @@ async def main(args: argparse.Namespace) -> int:
         log.info("Temporal server on localhost:%d, Web UI: http://localhost:%d", PORT, UI_PORT)
         queue = settings["TEMPORAL_TASK_QUEUE"]
         log.info("Worker running on task queue %r... (Ctrl+C to stop)", queue)
-        log.info("In another terminal: python scripts/start_ping.py")
+        log.info("In the next terminal: python scripts/start_ping.py")
         if (other := read_settings(os.environ)["TEMPORAL_ADDRESS"]) != DEFAULTS["TEMPORAL_ADDRESS"]:
             log.warning("Your settings point to %s: unset them first", other)
         with suppress(asyncio.CancelledError):

@@ -157,6 +157,7 @@ SAMPLE = [case for case in cases.WRONG if case.fails and case.cause.endswith(CAU
 SAMPLE = [case for case in SAMPLE if HOST not in case.settings.get("TEMPORAL_ADDRESS", "")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SAMPLE[3::4], ids=str)
 def test_ping_and_worker_fail_in_the_words_of_the_check(case: Case, kit: Kit, world: World) -> None:
     settings = case.environment(world)

@@ -153,6 +153,7 @@ def test_the_scripts_start_in_every_usual_way(
 # --- no worker ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_that_no_worker_polls_is_told_within_seconds(kit: Kit, settings: Settings) -> None:
     """One ping ends by itself; a worker that comes late is in time for the other."""
     queue, other = settings["TEMPORAL_TASK_QUEUE"], {**settings, "TEMPORAL_TASK_QUEUE": "later"}

@@ -70,6 +70,7 @@ def test_wrong_settings_show_no_secret(
     assert leaks(world, repr(settings), str(settings), repr(settings.values)) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ELSEWHERE[5::18], ids=str)
 def test_secrets_in_wrong_places_are_not_shown(case: Case, kit: Kit, world: World) -> None:
     settings = case.environment(world)
