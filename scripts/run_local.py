@@ -97,7 +97,7 @@ async def main(args: argparse.Namespace) -> int:
         log.info("Worker running on task queue %r... (Ctrl+C to stop)", queue)
         log.info("In the next terminal: python scripts/start_ping.py")
         if (other := read_settings(os.environ)["TEMPORAL_ADDRESS"]) != DEFAULTS["TEMPORAL_ADDRESS"]:
-            log.warning("Your settings point to %s: unset them first", other)
+            log.warning("But your settings point at %s: unset them first", other)
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
     return 0
