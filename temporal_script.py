@@ -94,10 +94,12 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
             loop.call_soon_threadsafe(running[0].cancel)
             log.info("Stopping...%s", "" if args.stop_once else " (Ctrl+C again to end at once)")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
     try:
-        code = await running[0]
+        while not running[0].done():  # a signal just before the loop sleeps would not wake it
+            await asyncio.wait(running, timeout=0.2)
+        code = running[0].result()
     except asyncio.CancelledError:
         code = stopped[0] if stopped else 1
     except Exception as problem:
@@ -137,8 +139,8 @@ def _leave_within(seconds: float, code: int, loop: asyncio.AbstractEventLoop) ->
     timer = threading.Timer(seconds, _finish, (code, loop))
     timer.daemon = True
     timer.start()
+    # The last resort works without the GIL, and names the line that holds it.
     with suppress(ValueError, OSError, AttributeError):  # there is no standard error
-        # The last resort works without the GIL, and names the line that holds it.
         faulthandler.dump_traceback_later(seconds + 1, exit=True)
 
 
@@ -203,8 +205,8 @@ def _lines_running(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
     for stack in stacks:
         own = [one for one in stack if one.f_code.co_filename.startswith(ROOT)]
         own = [one for one in own if "site-packages" not in one.f_code.co_filename]
-        if own and own[0].f_code.co_name not in ("main", "_run", "run"):
-            code = own[0].f_code
+        code = own[0].f_code if own else None
+        if code and code.co_name not in ("main", "_run", "run"):
             yield f"{code.co_filename}, line {own[0].f_lineno}, in {code.co_name}"
 
 
