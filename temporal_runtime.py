@@ -52,6 +52,8 @@ def end_runtime() -> bool:
     Threads of the SDK that are alive when the interpreter shuts down crash it now and then, after
     all work is done (temporalio/sdk-python issue 300).
     """
+    if not _runtimes:  # it has been called before, by the script
+        return True
     sdk_runtime.cache_clear()
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
