@@ -1,7 +1,4 @@
-"""From settings to a connected Temporal client.
-
-client = await get_temporal_client()
-"""
+"""From settings to a connected Temporal client: `client = await get_temporal_client()`."""
 
 import asyncio
 import os
@@ -19,14 +16,7 @@ from temporalio.client import Client, GrpcCompression, KeepAliveConfig
 
 from temporal_findings import Finding, SettingsError, error
 from temporal_runtime import sdk_runtime
-from temporal_settings import (
-    HEADER,
-    OFFICIAL,
-    Settings,
-    Value,
-    read_settings,
-    text_setting,
-)
+from temporal_settings import HEADER, OFFICIAL, Settings, Value, read_settings, text_setting
 
 CONNECT_SECONDS = 8.0
 STALE_SECONDS = 60.0  # an idle worker polls at least once a minute
@@ -78,14 +68,11 @@ async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any
         **overrides,
     }
     address = settings["TEMPORAL_METRICS_ADDRESS"] if metrics else ""
-    if address and "runtime" in options:
-        raise SettingsError(
-            error(
-                "TEMPORAL_METRICS_ADDRESS has no effect on a runtime of your own",
-                "unset TEMPORAL_METRICS_ADDRESS",
-            )
-        )
-    options.setdefault("runtime", sdk_runtime(address))
+    if "runtime" not in options:
+        options["runtime"] = sdk_runtime(address)
+    elif address:
+        text = "TEMPORAL_METRICS_ADDRESS has no effect on a runtime of your own"
+        raise SettingsError(error(text, "unset TEMPORAL_METRICS_ADDRESS"))
     # The SDK waits forever if a server accepts the connection and never responds.
     return await asyncio.wait_for(Client.connect(**options), CONNECT_SECONDS)
 
@@ -138,9 +125,9 @@ def find_problems(settings: Settings) -> Iterator[Finding]:
     """What makes the settings unusable: errors of reading, conflicts and missing values."""
     yield from settings.problems
     yield from _find_conflicts(settings.values)
-    for one in settings.values:
+    for one in (value for value in settings.values if not value.setting):
         close = get_close_matches(re.sub(r"\W", "_", one.name.upper()), OFFICIAL, 1, 0.93)
-        if close and not one.setting and not settings.is_set(OFFICIAL[close[0]]):
+        if close and not settings.is_set(OFFICIAL[close[0]]):
             text = f"{one.name} is not a setting: did you mean {close[0]}?"
             yield error(text, f"{close[0]}=<the value of {one.name}>")
     if settings.whole:  # or what could not be read would seem to be missing

@@ -18,7 +18,7 @@ DENIED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 
 async def check(settings: Settings, *, offline: bool = False) -> AsyncIterator[Finding]:
     """Check the settings and, unless `offline` or one is wrong, the server, step by step."""
-    findings = [*find_problems(settings), *check_settings(settings)]
+    findings = _judge_settings(settings)
     for finding in findings:
         yield finding
     if _errors(findings):
@@ -33,8 +33,7 @@ async def check(settings: Settings, *, offline: bool = False) -> AsyncIterator[F
 
 async def diagnose(problem: BaseException, settings: Settings) -> list[Finding]:
     """What an error of the SDK means: wrong settings, a broken step, or else its own words."""
-    found = [*find_problems(settings), *check_settings(settings)]
-    if errors := _errors(found):
+    if errors := _errors(_judge_settings(settings)):
         return errors
     steps: list[Finding] = []
     with suppress(Exception):  # a failed search must not hide what it was to explain
@@ -48,6 +47,11 @@ async def diagnose(problem: BaseException, settings: Settings) -> list[Finding]:
         fixes = workers.fixes or ("see the worker's log",)
         return [error(f"no answer in time; {workers.text}", *fixes)]
     return [error(f"{type(problem).__name__}: {redact(str(problem).partition(chr(10))[0], 200)}")]
+
+
+def _judge_settings(settings: Settings) -> list[Finding]:
+    problems = list(find_problems(settings))
+    return [*problems, *check_settings(settings, problems)]
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from temporal_client import CERT, CERT_KEY, CLOUD_HOST, CLOUD_NAMESPACE, find_problems, on_cloud
+from temporal_client import CERT, CERT_KEY, CLOUD_HOST, CLOUD_NAMESPACE, on_cloud
 from temporal_doctor.certificates import check_certificates
 from temporal_doctor.sources import check_names, check_sources
 from temporal_doctor.values import (
@@ -93,9 +93,9 @@ Rule = tuple[str, str, str, str, str]  # level, settings, pattern, text, fix
 RULES: list[Rule] = re.findall(r"(?m)^(\S) (.+) :: (.+) :: (.+)(?:\n    → (.+))?", TABLE)
 
 
-def check_settings(settings: Settings) -> Iterator[Finding]:
-    """What the doctor finds wrong with the settings, beyond what the core itself says."""
-    refused = "\n".join(one.text for one in find_problems(settings))
+def check_settings(settings: Settings, problems: list[Finding]) -> Iterator[Finding]:
+    """What the doctor finds wrong with the settings, beyond the problems that the core tells."""
+    refused = "\n".join(one.text for one in problems)
     for setting in dict.fromkeys(one.setting for one in settings.values if one.setting):
         value = settings.value(setting)
         # What the core says of a path is that no such file is there, and not why.

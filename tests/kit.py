@@ -82,10 +82,6 @@ def call(
         return result
 
 
-def create_namespace(address: str, name: str) -> None:
-    """Every development server has `NAMESPACES` from its start."""
-
-
 def _start(
     command: list[str],
     out: int | IO[bytes],

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from cloud_front import NAMESPACE, Certificates, CloudFront
 from exit_codes import expect_nothing_left
-from kit import DevServer, Kit, RunningScript, create_namespace
+from kit import DevServer, Kit, RunningScript
 from pings import Load, Pings, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -212,7 +212,6 @@ def test_api_key_rotated_and_revoked(
     kit: Kit, server: DevServer, certificates: Certificates, tmp_path: Path
 ) -> None:
     first, second, wrong, third = (f"{name}-key-{'0123456789' * 4}" for name in "abcd")
-    create_namespace(server.address, NAMESPACE)
     pings = Pings(server.address, NAMESPACE)
     key_file = tmp_path / "api-key"
     _replace(key_file, first)
@@ -255,7 +254,6 @@ def test_api_key_rotated_and_revoked(
 def test_client_certificate_rotated(
     kit: Kit, server: DevServer, certificates: Certificates, tmp_path: Path
 ) -> None:
-    create_namespace(server.address, NAMESPACE)
     pings = Pings(server.address, NAMESPACE)
     old, new = certificates.client("before"), certificates.client("after")
     cert_file, key_file = tmp_path / "tls.crt", tmp_path / "tls.key"

@@ -102,7 +102,7 @@ async def connect_worker(settings: Settings) -> Client:
 
 async def watch(worker: Worker, settings: Settings) -> None:
     """Apply rotated credentials, and log once when the server is lost and once when it is back."""
-    refused, lost = "", ""
+    refused, lost = "", False
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         try:
@@ -121,11 +121,11 @@ async def watch(worker: Worker, settings: Settings) -> None:
                 await describe_namespace(worker.client)
             if lost:
                 log.info("The server is back")
-            lost = ""
+            lost = False
         except Exception as problem:
             if not lost:
                 log.error("Lost the server, trying on:\n%s", problem)
-            lost = "told"
+            lost = True
 
 
 async def main(args: argparse.Namespace) -> int:
