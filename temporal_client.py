@@ -1,10 +1,9 @@
 """From settings to a connected Temporal client: `client = await get_temporal_client()`."""
 
 import asyncio
-import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from difflib import get_close_matches
 from itertools import combinations
@@ -12,27 +11,29 @@ from typing import Any
 
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice import v1 as api
-from temporalio.client import Client, GrpcCompression, KeepAliveConfig
+from temporalio.client import Client, GrpcCompression, HttpConnectProxyConfig, KeepAliveConfig
 
-from temporal_findings import Finding, SettingsError, error
+from temporal_findings import Failure, Finding, SettingsError, error, log, redact
+from temporal_proxy import find_proxy
 from temporal_runtime import sdk_runtime
 from temporal_settings import HEADER, OFFICIAL, Settings, Value, read_settings, text_setting
 
 CONNECT_SECONDS = 8.0
+FOLLOW_SECONDS = 5.0
 STALE_SECONDS = 60.0  # an idle worker polls at least once a minute
 CLOUD_HOST = re.compile(r"(.+\.)?(tmprl\.cloud|api\.temporal\.io)\.?|cloud\.temporal\.io", re.I)
-CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.[a-z0-9]{5,}", re.I)
+CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]{5,}", re.I)
 API_KEY = ("TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", f"{HEADER}AUTHORIZATION")
 CERT = ("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")
 CERT_KEY = ("TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_CLIENT_KEY_DATA")
+Connect = Callable[[Settings], Awaitable[Client]]
 VERSION = (("TEMPORAL_DEPLOYMENT_NAME",), ("TEMPORAL_WORKER_BUILD_ID",))
 
 
 def client_options() -> dict[str, Any]:
-    """Options for every client: put your data converter, interceptors and plugins here.
+    """Options of `Client.connect` for every client: your data converter, interceptors, plugins.
 
-    The worker and every script pass them to `temporalio.client.Client.connect`. To use credentials
-    from a vault, set them in `os.environ` at the top of this file.
+    To use credentials from a vault, set them in `os.environ` at the top of this file.
     """
     return {}
 
@@ -41,14 +42,14 @@ async def get_temporal_client(**overrides: Any) -> Client:
     """Connect to the Temporal server that the settings describe.
 
     `overrides` go to `temporalio.client.Client.connect` and win over `client_options`. Raises
-    `SettingsError` if the settings are invalid, and otherwise any error of the SDK, within 8 s.
+    `SettingsError` if the settings are invalid, or whatever the SDK raises, within 8 s.
     """
     return await connect(load_settings(), **overrides)
 
 
 def load_settings() -> Settings:
     """The settings of this process; raises `SettingsError` with every problem at once."""
-    settings = read_settings(os.environ)
+    settings = read_settings()
     if problems := list(find_problems(settings)):
         raise SettingsError(*problems)
     return settings
@@ -56,8 +57,10 @@ def load_settings() -> Settings:
 
 async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any) -> Client:
     """Connect with these settings; with `metrics`, serve them on TEMPORAL_METRICS_ADDRESS."""
+    proxy = proxy_of(settings)
     options: dict[str, Any] = {
         **settings.profile.to_client_connect_config(),
+        "http_connect_proxy_config": proxy,
         # With the SDK's defaults a worker can stay cut off for a minute after an outage; with
         # these, for about a second. Servers tolerate one keep-alive every 10 s.
         "connect_timeout": timedelta(seconds=5),
@@ -71,10 +74,42 @@ async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any
     if "runtime" not in options:
         options["runtime"] = sdk_runtime(address)
     elif address:
-        text = "TEMPORAL_METRICS_ADDRESS has no effect on a runtime of your own"
+        text = "TEMPORAL_METRICS_ADDRESS has no effect on a runtime that you pass"
         raise SettingsError(error(text, "unset TEMPORAL_METRICS_ADDRESS"))
+    if proxy and options["http_connect_proxy_config"] is proxy:
+        log.info("Through the proxy %s (HTTPS_PROXY)", proxy.target_host)
     # The SDK waits forever if a server accepts the connection and never responds.
     return await asyncio.wait_for(Client.connect(**options), CONNECT_SECONDS)
+
+
+async def follow_credentials(
+    settings: Settings, connect: Connect, use: Callable[[Client], None]
+) -> None:
+    """Hand `use` a new client whenever changed credentials have connected; runs until cancelled.
+
+    `settings` are those of the client in use, and `connect` makes the next one: the function of
+    this module, or one of yours. What fails is logged once, and the client in use stays.
+    """
+    refused: object = None
+    while True:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        tried: object = None
+        try:
+            fresh = await asyncio.to_thread(load_settings)  # a network drive may not answer
+            tried = fresh.profile
+            if fresh.profile != settings.profile:
+                client = await connect(fresh)
+                await describe_namespace(client)
+                use(client)
+                settings = fresh
+                log.info("Credentials changed: the new ones are in use")
+            refused = None
+        except Exception as problem:  # compared by what was tried: the SDK's words vary
+            tried = tried or str(problem)
+            if tried != refused:
+                text = problem if isinstance(problem, Failure) else redact(str(problem))
+                log.error("Changed settings not taken up, the old ones stay in use:\n%s", text)
+            refused = tried
 
 
 async def describe_namespace(client: Client) -> None:
@@ -83,18 +118,17 @@ async def describe_namespace(client: Client) -> None:
     await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=2))
 
 
-async def find_worker(client: Client, queue: str, since: float = 0) -> Finding:
+async def find_worker(client: Client, queue: str, since: float = 0, ahead: float = 0) -> Finding:
     """Check whether a worker is polling a task queue for workflows; raises `RPCError`.
 
     One counts as running if it has polled after `since` (Unix time) and within the last minute.
+    `ahead` are the seconds by which this machine's clock is ahead of the server's.
     """
-    request = api.DescribeTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=queue)
-    )
-    ask = client.workflow_service.describe_task_queue
+    ask, queues = client.workflow_service.describe_task_queue, TaskQueue(name=queue)
+    request = api.DescribeTaskQueueRequest(namespace=client.namespace, task_queue=queues)
     found = await ask(request, timeout=timedelta(seconds=2))
     polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in found.pollers]
-    age = time.time() - max(polls, default=0)
+    age = time.time() - ahead - max(polls, default=0)
     if age <= min(STALE_SECONDS, time.time() - since + 1):  # 1 s for two clocks
         return Finding("ok", f"{len(polls)} on {queue!r}, the last poll {max(age, 0):.0f} s ago")
     ago = f" for {age:.0f} s" if polls else ""
@@ -106,12 +140,18 @@ async def find_worker(client: Client, queue: str, since: float = 0) -> Finding:
 def on_cloud(settings: Settings) -> bool:
     """Whether the server is Temporal Cloud, reached by its own name or a private one."""
     names = host_of(settings), settings["TEMPORAL_TLS_SERVER_NAME"]
-    return any(CLOUD_HOST.fullmatch(name) for name in names)
+    return any(map(CLOUD_HOST.fullmatch, names))
 
 
 def host_of(settings: Settings) -> str:
     """The host of the address, in lower case."""
     return re.sub(r":\d*$", "", settings["TEMPORAL_ADDRESS"]).rstrip(".").lower()
+
+
+def proxy_of(settings: Settings) -> HttpConnectProxyConfig | None:
+    """The proxy on the way to the server, if any; raises `ValueError` if it cannot be used."""
+    host, port = host_of(settings).strip("[]"), settings["TEMPORAL_ADDRESS"].rpartition(":")[2]
+    return find_proxy(settings["HTTPS_PROXY"], settings["NO_PROXY"], host, port)
 
 
 def name_server(settings: Settings) -> str:
@@ -130,6 +170,11 @@ def find_problems(settings: Settings) -> Iterator[Finding]:
         if close and not settings.is_set(OFFICIAL[close[0]]):
             text = f"{one.name} is not a setting: did you mean {close[0]}?"
             yield error(text, f"{close[0]}=<the value of {one.name}>")
+    try:
+        proxy_of(settings)
+    except ValueError:
+        text = f"{settings.value('HTTPS_PROXY')}: the SDK can use HTTP proxies alone"
+        yield error(text, "HTTPS_PROXY=http://<host>:<port>")
     if settings.whole:  # or what could not be read would seem to be missing
         yield from _find_missing(settings)
 
@@ -138,10 +183,11 @@ def _find_conflicts(values: tuple[Value, ...]) -> Iterator[Finding]:
     """Pairs that set one thing in two ways: two names in one source, or a file and a text."""
     for one, other in combinations(values, 2):
         rivals = one.source == other.source or one.setting != other.setting
-        same = one.setting and text_setting(one.setting) == text_setting(other.setting)
+        ours = one.setting.startswith("TEMPORAL_")  # programs write HTTPS_PROXY in both cases
+        same = ours and text_setting(one.setting) == text_setting(other.setting)
         if same and rivals and one.text != other.text:
-            fix = f"keep one of the two: unset {other.name}, or {one.name}"
-            yield error(f"{one} and {other} set the same thing", fix)
+            text = f"{one} and {other} set the same thing"
+            yield error(text, other.removal, f"or {one.removal}")
 
 
 def _find_missing(settings: Settings) -> Iterator[Finding]:
@@ -157,13 +203,18 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
         text = f"TEMPORAL_ADDRESS is not set, but {credential or 'a Temporal Cloud name'} is"
         name = namespace[0].lower() if namespace else "<name>.<account>"
         yield error(text, f"TEMPORAL_ADDRESS={name}.tmprl.cloud:7233")
+    address = settings.value("TEMPORAL_ADDRESS")
+    if credential and (url := re.match(r"(?!https:)\w+:/+([^/]*@)?([^/]*)", address.text, re.I)):
+        text = f"{address} is a URL, with which the SDK would send {credential} in the clear"
+        port = "" if ":" in url[2] else ":7233" if cloud else ":443"
+        yield error(text, f"{address.name}={url[2]}{port}")
     if cloud and not settings.is_set("TEMPORAL_NAMESPACE"):
         name = host_of(settings).removesuffix(".tmprl.cloud")
-        known = CLOUD_NAMESPACE.fullmatch(name) and not name.endswith(".region")
-        fix = f"TEMPORAL_NAMESPACE={name if known else '<name>.<account>'}"
-        yield error("TEMPORAL_NAMESPACE is not set", fix)
+        name = name if CLOUD_NAMESPACE.fullmatch(name) else "<name>.<account>"
+        yield error("TEMPORAL_NAMESPACE is not set", f"TEMPORAL_NAMESPACE={name}")
     if cloud and not credential:
         text = "no credential is set: Temporal Cloud requires an API key or a client certificate"
         yield error(text, f"{API_KEY[0]}=<API key>", f"or {CERT[0]}=<PEM file>, and its key")
-    if cloud and settings["TEMPORAL_TLS"].lower() in ("false", "0"):
+    tls = settings.profile.to_client_connect_config().get("tls", credential != API_KEY[2])
+    if cloud and not tls:  # an authorization header alone does not switch it on
         yield error("TLS is switched off, and Temporal Cloud requires it", "TEMPORAL_TLS=true")

@@ -1,12 +1,14 @@
-"""Findings and failures, and the redaction that every message goes through."""
+"""Findings and failures, and the redaction of all that the scripts print."""
 
 import base64
 import json
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote
 
+log = logging.getLogger("kit")
 MARKS = {"error": "✗", "warning": "⚠", "ok": "✓", "skipped": "–"}
 SECRET_FORM = re.compile(r"eyJ[\w-]{8,}[\w.-]*|-----BEGIN.*?(-----END[^-]*-----|$)", re.S)
 # A user and a password in a URL; bounded, so that matching stays linear.
@@ -18,9 +20,13 @@ def remember_secret(secret: str) -> None:
     """Have `redact` hide this text: each line of it, in base64, percent and JSON form too."""
     for line in {secret, *secret.splitlines()}:
         raw = line.encode(errors="surrogateescape")
-        coded = base64.b64encode(raw), base64.urlsafe_b64encode(raw)
-        forms = {line, json.dumps(line)[1:-1], quote(raw, safe="")}
-        forms.update(form.decode().rstrip("=") for form in coded)
+        # Base64 has other letters for it within a longer text, such as `Bearer <key>`.
+        padded = [(start, bytes(shift) + raw) for shift, start in enumerate((0, 2, 3))]
+        coded = [base64.b64encode(text).decode().rstrip("=")[start:] for start, text in padded]
+        quoted = json.dumps(line), json.dumps(line, ensure_ascii=False), repr(line)
+        forms = {line, quote(raw, safe=""), *(form[1:-1] for form in quoted)}
+        coded += [form[:-1] for form in coded]  # the last letter depends on what follows
+        forms.update(coded, (form.replace("+", "-").replace("/", "_") for form in coded))
         _secrets.update(form.lower() for form in forms if len(form) > 3 and form[:5] != "-----")
 
 
@@ -30,8 +36,8 @@ def redact(text: str, limit: int = 2000) -> str:
     for secret in sorted((one for one in _secrets if one in low), key=len, reverse=True):
         text = re.sub(re.escape(secret), "(hidden)", text, flags=re.IGNORECASE)
     text = URL_USER.sub("(hidden)@", SECRET_FORM.sub("(hidden)", text))
-    short = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:limit])
-    return short if len(text) <= limit else f"{short} [cut]"
+    plain = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[: limit + 1])
+    return plain if len(plain) <= limit else f"{plain[:limit]} [cut]"
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 import atexit
 import gc
 import logging
+import re
 import socket
 import time
 import weakref
+from datetime import timedelta
 from functools import cache
 
 from temporalio import runtime
@@ -13,7 +15,25 @@ from temporalio.envconfig import ClientConfigProfile
 
 from temporal_findings import SettingsError, error
 
+WARNING = (logging.WARNING, "WARNING")
+REFUSED_POLLS = "temporalio_sdk_core::pollers::poll_buffer"  # which it logs at debug level
+REPORTED = re.compile(  # elsewhere: by the worker, the SDK's Python part and `connect`
+    "code: (Unavailable|Cancelled)|Failing workflow task(?!.*Nondetermin)|Disabling DNS load", re.S
+)
+_muted: dict[str, float] = {}  # until when not to log it again
 _runtimes: weakref.WeakSet[runtime.Runtime] = weakref.WeakSet()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether to log a message of the SDK, which repeats it with every retry: once an hour."""
+    text = re.sub(r"\d+", "", record.getMessage()[:200])
+    if time.monotonic() < _muted.get(text, 0) or REPORTED.search(record.getMessage()):
+        return False
+    if len(_muted) > 1000:
+        _muted.clear()
+    _muted[text] = time.monotonic() + 3600
+    record.levelno, record.levelname = max((record.levelno, record.levelname), WARNING)
+    return True
 
 
 @cache
@@ -32,14 +52,17 @@ def sdk_runtime(metrics_address: str = "") -> runtime.Runtime:
             raise SettingsError(error(text, fix)) from problem
     log = logging.getLogger("temporalio.core")
     level = runtime.TelemetryFilter(core_level="DEBUG", other_level="ERROR").formatted()
-    if not log.isEnabledFor(logging.DEBUG):
-        # Otherwise each poller logs every few seconds that the server is unreachable.
-        level = "ERROR,temporalio_client::retry=off"
+    if not logging.getLogger("temporalio").isEnabledFor(logging.DEBUG):
+        level = f"WARN,{REFUSED_POLLS}=DEBUG"
+        log.setLevel(logging.DEBUG)
+        log.addFilter(_is_news)
     made = runtime.Runtime(
         telemetry=runtime.TelemetryConfig(
             logging=runtime.LoggingConfig(level, forwarding=runtime.LogForwardingConfig(log)),
             metrics=runtime.PrometheusConfig(metrics_address) if metrics_address else None,
-        )
+        ),
+        # The check finds workers on other task queues by these; the SDK's default is a minute.
+        worker_heartbeat_interval=timedelta(seconds=10),
     )
     _runtimes.add(made)
     return made
@@ -47,7 +70,7 @@ def sdk_runtime(metrics_address: str = "") -> runtime.Runtime:
 
 @atexit.register
 def end_runtime() -> bool:
-    """Stop the SDK's threads, which exit with the last client; returns whether they have.
+    """Wait 0.5 s at most for the SDK's threads to end with the last client; whether they have.
 
     Threads of the SDK that are alive when the interpreter shuts down crash it now and then, after
     all work is done (temporalio/sdk-python issue 300).

@@ -7,30 +7,26 @@ Results go to standard output and everything else to standard error. Exit codes:
 import argparse
 import asyncio
 import atexit
-import faulthandler
 import logging
 import os
 import select
 import signal
 import sys
 import threading
-import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn, cast
 
 from temporalio.service import RPCError
 
-from temporal_findings import Failure, error, redact
+from temporal_findings import Failure, error, log, redact
 from temporal_runtime import end_runtime
 from temporal_settings import Settings
+from temporal_watchdog import STOP_SIGNALS, end_children, leave_within, watch_loop
 
-ROOT = str(Path(__file__).parent)
-log = logging.getLogger("kit")
 Main = Callable[[argparse.Namespace], Awaitable[int]]
+SDK_ERRORS = (RuntimeError, ValueError, asyncio.TimeoutError, RPCError)
 LEAVE_SECONDS = 3.5  # for anything that still runs after `main` has returned
 
 
@@ -59,7 +55,7 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args()
-    handler = logging.StreamHandler()
+    handler = _Handler()
     handler.setFormatter(_Formatter("%(levelname)s - %(message)s"))
     logging.basicConfig(handlers=[handler], level="DEBUG" if args.verbose else "INFO")
     if not args.verbose:
@@ -76,30 +72,60 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(redact, super().format(record).split("\n")))
+        text = super().format(record)
+        causes = list(_causes(record.exc_info[1])) if record.exc_info else []
+        if len(causes) > 1:  # people read the last line of a traceback
+            text += "\n" + "; because of ".join(causes)
+        if record.exc_info:  # what a traceback quotes must not pass for a line of ours
+            text = text.replace("\n", "\n  ")
+        lines = text.split("\n")
+        lines[100:-100] = ["[cut]"] if len(lines) > 200 else lines[100:-100]
+        return "\n".join(redact(line, 1000) for line in lines)
+
+
+class _Handler(logging.Handler):
+    """Drops what a full pipe has no room for: its reader must not hold the event loop up."""
+
+    dropped = 0
+    encoding = getattr(sys.stderr, "encoding", "utf-8")  # ASCII has no ✓
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            formatted = self.format(record)
+        except Exception as problem:  # a faulty log call must not fail the code that made it
+            formatted = redact(f"{record.levelname} - {record.msg} ({problem})")
+        for line in formatted.split("\n"):
+            if os.name == "posix" and not select.select([], [2], [], 0)[1]:
+                self.dropped += 1
+                continue
+            lost, self.dropped = self.dropped, 0
+            text = f"({lost} lines dropped) {line}" if lost else line
+            with suppress(OSError):  # its reader is gone, or the disk is full
+                # A pipe with any room takes 4 KiB without waiting.
+                os.write(2, text.encode(self.encoding, "backslashreplace")[:4000] + b"\n")
 
 
 async def _run(main: Main, args: argparse.Namespace) -> int:
-    running = [asyncio.ensure_future(main(args))]
     loop = asyncio.get_running_loop()
-    stopped: list[int] = []
+    task = cast("asyncio.Task[int]", asyncio.current_task())
+    stopped: list[int] = []  # the exit code, once it is known
+    threading.Thread(target=watch_loop, args=(loop,), daemon=True).start()
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        if not running or (stopped and not args.stop_once):
-            _end_children()
+        if stopped and not args.stop_once:
+            end_children()
             os._exit(128 + number)
         if not stopped:
             stopped.append(128 + number if args.stop_code is None else args.stop_code)
-            _leave_within(args.stop_seconds + LEAVE_SECONDS, stopped[0], loop)
-            loop.call_soon_threadsafe(running[0].cancel)
+            leave_within(args.stop_seconds + LEAVE_SECONDS, stopped[0], loop)
+            loop.call_soon_threadsafe(task.cancel)
             log.info("Stopping...%s", "" if args.stop_once else " (Ctrl+C again to end at once)")
 
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
+    for number in STOP_SIGNALS:
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
+            signal.signal(number, on_signal)
     try:
-        while not running[0].done():  # a signal just before the loop sleeps would not wake it
-            await asyncio.wait(running, timeout=0.2)
-        code = running[0].result()
+        code = await main(args)
     except asyncio.CancelledError:
         code = stopped[0] if stopped else 1
     except Exception as problem:
@@ -107,13 +133,13 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
         if not isinstance(problem, OSError) or not _flush(0):  # _flush reports a lost result itself
             text = str(problem) if isinstance(problem, Failure) else "\n".join(_causes(problem))
             log.error("%s", text, exc_info=args.verbose)
-    running.clear()  # the traceback of its exception would keep the client alive
-    _leave_within(LEAVE_SECONDS, code, loop)
-    return code
+    stopped.append(_flush(code))
+    leave_within(LEAVE_SECONDS, stopped[-1], loop)
+    return stopped[-1]
 
 
 def _causes(problem: BaseException | None) -> Iterator[str]:
-    """An error and its causes, one per line: of the SDK's, the last are the informative ones."""
+    """An error and its causes, one per line: with the SDK, the last ones tell the most."""
     while problem:
         late = "no answer in time" if isinstance(problem, asyncio.TimeoutError) else ""
         text = str(problem).partition("\n")[0] or late
@@ -123,91 +149,20 @@ def _causes(problem: BaseException | None) -> Iterator[str]:
 
 @asynccontextmanager
 async def explained(settings: Settings) -> AsyncIterator[None]:
-    """Turn what the SDK raises in this block into a `Failure`, with the doctor's diagnosis."""
+    """Turn what the SDK raises in this block into a `Failure`, diagnosed by `temporal_doctor`."""
     try:
         yield
-    except (RuntimeError, ValueError, asyncio.TimeoutError, RPCError) as problem:
-        try:
-            from temporal_doctor import diagnose
-        except ImportError:  # it may have been deleted
-            raise Failure(error("; because of ".join(_causes(problem)))) from problem
-        raise Failure(*await diagnose(problem, settings)) from problem
+    except SDK_ERRORS as problem:
+        raise await explain(problem, settings) from problem
 
 
-def _leave_within(seconds: float, code: int, loop: asyncio.AbstractEventLoop) -> None:
-    """Make sure that the process exits within `seconds`, whatever still runs in it."""
-    timer = threading.Timer(seconds, _finish, (code, loop))
-    timer.daemon = True
-    timer.start()
-    # The last resort works without the GIL, and names the line that holds it.
-    with suppress(ValueError, OSError, AttributeError):  # there is no standard error
-        faulthandler.dump_traceback_later(seconds + 1, exit=True)
-
-
-def _finish(code: int, loop: asyncio.AbstractEventLoop) -> NoReturn:
-    """Exit now: log what is still running, kill child processes, run the exit handlers."""
-    for line in _lines_running(loop):
-        log.warning("Left running: %s", line)
-    _end_children()
-    atexit._run_exitfuncs()
-    os._exit(_flush(code))
-
-
-def _end_children() -> None:
-    for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
-        child.kill()
-
-
-def guard(seconds: float) -> None:
-    """Fork a watchdog that kills this process so long after a signal, or soon after a second one.
-
-    While a thread holds the GIL, as in a long regular expression, no signal handler and no timer
-    runs in this process.
-    """
-    if not hasattr(os, "fork"):
-        return
-    faulthandler.register(signal.SIGUSR2)  # works without the GIL too, and names the line
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    parent = os.getpid()
-    if child := os.fork():
-        os.close(reader)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        atexit.register(os.waitpid, child, 0)
-        atexit.register(os.close, writer)
-        return
-    os.close(writer)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    told, waits = 0, (None, seconds, 0.5)
-    while select.select([reader], [], [], waits[told])[0]:
-        if not (read := os.read(reader, 1)):
-            os._exit(0)  # the process has exited on its own
-        told = min(2, told + (read[0] in (signal.SIGINT, signal.SIGTERM)))
-    os.kill(parent, signal.SIGUSR2)
-    time.sleep(0.2)
-    os.kill(parent, signal.SIGKILL)
-    os._exit(0)
-
-
-def _lines_running(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
-    """For each other thread and each task, the line of your code that it executes."""
-    threads = sys._current_frames()
-    del threads[threading.get_ident()]
-    stacks = [[frame for frame, _ in traceback.walk_stack(one)] for one in threads.values()]
-    for task in asyncio.all_tasks(loop):
-        stack: list[FrameType] = []
-        waits: Any = task.get_coro()
-        while frame := getattr(waits, "cr_frame", None):
-            stack.insert(0, frame)
-            waits = waits.cr_await
-        stacks.append(stack)
-    for stack in stacks:
-        own = [one for one in stack if one.f_code.co_filename.startswith(ROOT)]
-        own = [one for one in own if "site-packages" not in one.f_code.co_filename]
-        code = own[0].f_code if own else None
-        if code and code.co_name not in ("main", "_run", "run"):
-            yield f"{code.co_filename}, line {own[0].f_lineno}, in {code.co_name}"
+async def explain(problem: Exception, settings: Settings) -> Failure:
+    """What an error of the SDK means; just its words if `temporal_doctor` has been deleted."""
+    try:
+        from temporal_doctor import diagnose
+    except ImportError:
+        return Failure(error("; because of ".join(_causes(problem))))
+    return Failure(*await diagnose(problem, settings))
 
 
 def _flush(code: int) -> int:

@@ -11,7 +11,6 @@ import argparse
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -20,6 +19,8 @@ from temporal_client import connect, describe_namespace, find_problems, find_wor
 from temporal_findings import Finding
 from temporal_script import arguments, explained, run
 from temporal_settings import ENV_FILE, SETTINGS, Settings, read_settings
+
+COLOURS = {"error": 31, "warning": 33, "ok": 32}
 
 
 async def check_core(settings: Settings, *, offline: bool = False) -> AsyncIterator[Finding]:
@@ -35,13 +36,23 @@ async def check_core(settings: Settings, *, offline: bool = False) -> AsyncItera
             yield await find_worker(client, settings["TEMPORAL_TASK_QUEUE"])
 
 
+def show(finding: Finding) -> str:
+    """The finding, its mark in colour where it is for a terminal and NO_COLOR is not set."""
+    text, colour = str(finding), COLOURS.get(finding.level)
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if plain or not colour or not os.isatty(1):
+        return text
+    return f"\033[{colour}m{text[0]}\033[0m{text[1:]}"
+
+
 async def main(args: argparse.Namespace) -> int:
     """Print a line per setting and a line per check."""
-    check = check_core
-    with suppress(ImportError):  # the doctor may have been deleted
+    try:
         from temporal_doctor import check
+    except ImportError:  # it may have been deleted
+        check = check_core
 
-    settings = read_settings(os.environ)
+    settings = read_settings()
     print(f"Settings ({ENV_FILE.name} is {'' if ENV_FILE.exists() else 'not '}there):")
     for setting in SETTINGS:
         value = settings.value(setting)
@@ -51,7 +62,7 @@ async def main(args: argparse.Namespace) -> int:
     print("\nChecks:")
     levels = []
     async for finding in check(settings, offline=args.offline):
-        print(finding, flush=True)
+        print(show(finding), flush=True)
         levels.append(finding.level)
     if "error" in levels:
         print("\nNext: fix what is marked ✗, and run this check again")

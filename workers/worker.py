@@ -8,9 +8,9 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,25 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
-from temporal_client import connect, describe_namespace, load_settings, name_server
-from temporal_findings import SettingsError, error
-from temporal_script import LEAVE_SECONDS, arguments, explained, guard, log, run
-from temporal_settings import Settings
+from temporal_client import (
+    FOLLOW_SECONDS,
+    connect,
+    describe_namespace,
+    follow_credentials,
+    load_settings,
+    name_server,
+)
+from temporal_findings import Failure, SettingsError, error, log
+from temporal_script import LEAVE_SECONDS, SDK_ERRORS, arguments, explain, explained, run
+from temporal_settings import Settings, read_settings
+from temporal_watchdog import guard, is_own
 from workflows.ping_workflow import PingWorkflow
 
 WORKFLOWS: list[type] = [PingWorkflow]
 ACTIVITIES: list[Callable[..., Any]] = []
 MAX_CONCURRENT_WORKFLOW_TASKS = 100  # must be at least 2
 MAX_CONCURRENT_ACTIVITIES = 100
-WATCH_SECONDS = 5.0
+DEFINITIONS = "__temporal_workflow_definition", "__temporal_activity_definition"  # set by `defn`
 
 
 @asynccontextmanager
@@ -47,7 +55,7 @@ async def activities() -> AsyncIterator[list[Callable[..., Any]]]:
 
 
 def grace_seconds(settings: Settings) -> int:
-    """What running work gets to finish after a signal; raises `SettingsError`."""
+    """The seconds that running work gets to finish after a signal; raises `SettingsError`."""
     value = settings.value("TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS")
     if not re.fullmatch("[0-9]{1,6}", value.text):
         raise SettingsError(error(f"{value} is not a whole number of seconds", f"{value.name}=30"))
@@ -58,6 +66,8 @@ def build_worker(
     client: Client, settings: Settings, activities: list[Callable[..., Any]]
 ) -> Worker:
     """A worker with everything that is registered, ready to run."""
+    if forgotten := unregistered([*WORKFLOWS, *activities]):
+        log.warning("Not registered in workers/worker.py: %s", ", ".join(forgotten))
     deployment = None
     if build := settings["TEMPORAL_WORKER_BUILD_ID"]:
         deployment = WorkerDeploymentConfig(
@@ -86,46 +96,51 @@ def build_worker(
 
 
 async def connect_worker(settings: Settings) -> Client:
-    """A client that may poll; raises `RPCError` if the credential does not permit it."""
-    client = await connect(settings, metrics=True)
-    await describe_namespace(client)
-    # Servers authorize before they validate: a poll without a task queue asks for permission alone.
-    request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
-    try:
-        poll = client.workflow_service.poll_workflow_task_queue
-        await poll(request, timeout=timedelta(seconds=2))
-    except RPCError as refused:
-        if refused.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
-            raise
-    return client
+    """A client that may poll; raises `Failure` if it cannot connect, or may not poll."""
+    async with explained(settings):
+        client = await connect(settings, metrics=True)
+        await describe_namespace(client)
+        # Servers authorize before they validate: without a queue this asks for permission alone.
+        request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
+        try:
+            poll = client.workflow_service.poll_workflow_task_queue
+            await poll(request, timeout=timedelta(seconds=2))
+        except RPCError as refused:
+            if refused.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+                raise
+        return client
 
 
-async def watch(worker: Worker, settings: Settings) -> None:
-    """Apply rotated credentials, and log once when the server is lost and once when it is back."""
-    refused, lost = "", False
+async def watch_server(worker: Worker) -> None:
+    """Log once when the server is lost, and once when it is back."""
+    lost = False
     while True:
-        await asyncio.sleep(WATCH_SECONDS)
+        await asyncio.sleep(FOLLOW_SECONDS)
         try:
-            fresh = await asyncio.wait_for(asyncio.to_thread(load_settings), WATCH_SECONDS)
-            if fresh.profile != settings.profile:
-                async with explained(fresh):
-                    worker.client, settings = await connect_worker(fresh), fresh
-                log.info("Credentials changed: the new ones are in use")
-            refused = ""
-        except Exception as problem:  # never stop a healthy worker for this
-            if refused != str(problem):
-                refused = str(problem)
-                log.error("Changed settings not taken up, the old ones stay in use:\n%s", refused)
-        try:
-            async with nullcontext() if lost else explained(settings):
-                await describe_namespace(worker.client)
+            await describe_namespace(worker.client)
             if lost:
                 log.info("The server is back")
             lost = False
-        except Exception as problem:
+        except SDK_ERRORS as problem:
             if not lost:
-                log.error("Lost the server, trying on:\n%s", problem)
+                cause = await explain(problem, await asyncio.to_thread(read_settings))
+                log.error("Lost the server, trying on:\n%s", cause)
             lost = True
+
+
+def unregistered(registered: list[Any]) -> list[str]:
+    """Names of workflows and activities that loaded modules of this repository define besides."""
+
+    def names(things: Iterable[Any]) -> set[str]:
+        found = [getattr(thing, mark, None) for thing in things for mark in DEFINITIONS]
+        return {one.name for one in found if one and one.name}
+
+    modules = [one for one in sys.modules.values() if is_own(getattr(one, "__file__", "") or "")]
+    own = {module.__name__ for module in modules}
+    things = [thing for module in modules for thing in vars(module).values()]
+    things = [thing for thing in things if getattr(thing, "__module__", "") in own]
+    methods = [part for thing in things if isinstance(thing, type) for part in vars(thing).values()]
+    return sorted(names([*things, *methods]) - names(registered))
 
 
 async def main(args: argparse.Namespace) -> int:
@@ -142,16 +157,23 @@ async def main(args: argparse.Namespace) -> int:
         log.info("  - Namespace: %s", client.namespace)
         log.info("  - Task queue: %s", worker.task_queue)
         for title, listed in (("Workflows", WORKFLOWS), ("Activities", registered)):
-            names = ", ".join(one.__name__ for one in listed) or "none registered"
-            log.info("  - %s: %d (%s)", title, len(listed), names)
+            names = [getattr(one, "__name__", str(one)) for one in listed] or ["none registered"]
+            log.info("  - %s: %d (%s)", title, len(listed), ", ".join(names))
         if build := settings["TEMPORAL_WORKER_BUILD_ID"]:
             log.info("  - Version: %s, %s", settings["TEMPORAL_DEPLOYMENT_NAME"], build)
+
+        def use(fresh: Client) -> None:
+            if fresh.namespace != client.namespace:
+                raise Failure(error("the namespace has changed", "restart the worker to use it"))
+            worker.client = fresh
+
         with suppress(asyncio.CancelledError):
             async with worker:
                 while not worker.is_running:
                     await asyncio.sleep(0.01)
                 log.info("Worker running... (Ctrl+C to stop)")
-                await watch(worker, settings)
+                follow = follow_credentials(settings, connect_worker, use)
+                await asyncio.gather(follow, watch_server(worker))
     log.info("Worker stopped")
     return 0
 

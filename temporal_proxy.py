@@ -1,0 +1,38 @@
+"""Which HTTP proxy leads to a server, by the rules of the `temporal` CLI.
+
+HTTPS_PROXY is used with TLS and without, never for loopback addresses, and not for what NO_PROXY
+lists: hosts, domains with their subdomains, addresses, networks such as 10.0.0.0/8, or `*`.
+"""
+
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+from urllib.parse import unquote, urlsplit
+
+from temporalio.service import HttpConnectProxyConfig
+
+
+def find_proxy(proxy: str, exempt: str, host: str, port: str) -> HttpConnectProxyConfig | None:
+    """The proxy for a host, from the texts of HTTPS_PROXY and NO_PROXY.
+
+    Raises `ValueError` if the SDK cannot use it, as it speaks nothing but HTTP to a proxy.
+    """
+    if not proxy or _is_exempt(exempt, host, port):
+        return None
+    url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    if url.scheme != "http" or not url.hostname:
+        raise ValueError("only HTTP proxies can be used, in the form http://host:port")
+    login = (unquote(url.username), unquote(url.password or "")) if url.username else None
+    where = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    return HttpConnectProxyConfig(f"{where}:{url.port or 80}", login)
+
+
+def _is_exempt(exempt: str, host: str, port: str) -> bool:
+    for entry in f"localhost 127.0.0.0/8 ::1 {exempt}".lower().replace(",", " ").split():
+        with suppress(ValueError):  # one of the two is a name
+            if ip_address(host) in ip_network(entry.strip("[]"), strict=False):
+                return True
+        name, _, only = entry.partition(":")
+        inside = host == name or host.endswith("." + name.lstrip("*."))
+        if entry == "*" or (inside and only in ("", port)):
+            return True
+    return False

@@ -1,0 +1,89 @@
+"""Reads the files that hold settings: `.env`, a profile of Temporal's TOML file, and keys."""
+
+import io
+import logging
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from temporalio.envconfig import ClientConfig
+
+from temporal_findings import Finding, error
+
+
+@contextmanager
+def problem(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
+    """Append an error of this block to `problems`: but for two lines, it may quote the file."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as raised:
+        said = str(getattr(raised, "strerror", None) or raised).strip().splitlines() or [""]
+        reason = re.sub(r"(\"(\\.|[^\"\\])*\"|`[^`]*`)(?=, expected)", "…", said[-1])
+        problems.append(error(f"{what}: " + "; ".join(dict.fromkeys((said[0], reason))), fix))
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a regular file of 1 MiB or less; raises `OSError` or `ValueError`."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode) or about.st_size > 2**20:
+        raise ValueError("it is not a regular file of 1 MiB or less")
+    return path.read_bytes()
+
+
+def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | None]:
+    """The lines of `.env`; one that looks like a setting and is not NAME=value is a problem."""
+    with problem(problems, ".env cannot be read", f"make sure that {path} is UTF-8 and readable"):
+        data = read_file(path)
+        if b"\0" in data:
+            raise ValueError("it is UTF-16, as PowerShell writes it")
+        text = data.decode("utf-8-sig")
+        logging.getLogger("dotenv.main").disabled = True  # reported here instead
+        lines = dotenv_values(stream=io.StringIO(text))
+        for name in re.findall(r"^(?:\s*\w+\s+)?\s*(TEMPORAL_\w+)", text, re.M):
+            if name not in lines:
+                fix = f"{name}=<value>, with matching quotes or none"
+                problems.append(error(f"the line of {name} in .env is not NAME=value", fix))
+        return lines
+    return {}
+
+
+def toml_path(named: str | None) -> Path:
+    """Where the TOML file is: as named, or where Temporal's loader looks for it."""
+    homes = {"darwin": "~/Library/Application Support", "win32": "~/AppData/Roaming"}
+    home = homes.get(sys.platform) or os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(named or os.path.expanduser(f"{home}/temporalio/temporal.toml"))
+
+
+def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[str, str]:
+    """A profile of the TOML file, keyed by the names of the environment variables."""
+    named, name = given.get("TEMPORAL_CONFIG_FILE"), given.get("TEMPORAL_PROFILE", "default")
+    path = toml_path(named)
+    fix = f"fix {path}" + (", or take TEMPORAL_CONFIG_FILE away" if named else "")
+    with problem(problems, str(path), fix):
+        source = read_file(path) if named or os.path.exists(path) else b""
+        profiles = ClientConfig.load(config_source=source, override_env_vars={}).profiles
+        wanted = "TEMPORAL_PROFILE" in given or (profiles and "TEMPORAL_ADDRESS" not in given)
+        if name not in profiles and wanted:
+            names = sorted(profiles)
+            there = f": it has {', '.join(names)}" if names else ""
+            fixes = [f"TEMPORAL_PROFILE={one}" for one in names] or ["take TEMPORAL_PROFILE away"]
+            problems.append(error(f"{path} has no profile {name!r}{there}", *fixes))
+        return dict(_names("TEMPORAL", profiles[name].to_dict())) if name in profiles else {}
+    return {}
+
+
+def _names(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, content in table.items():
+        name = f"{prefix}_{key}".upper().replace("-", "_")
+        if isinstance(content, Mapping):
+            yield from _names(name, content)
+        elif key == "disabled":
+            yield "TEMPORAL_TLS", str(not content).lower()
+        elif str(content) != ".":  # the loader turns a blank path into this
+            yield name, str(content)
