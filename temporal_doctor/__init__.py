@@ -1,8 +1,11 @@
 """What is wrong when a ping cannot run, and what fixes it. Nothing else needs this folder."""
 
 import asyncio
+import re
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -10,10 +13,12 @@ from temporal_client import find_problems
 from temporal_doctor.settings import check_settings
 from temporal_doctor.steps import TITLES, explain_call, walk
 from temporal_doctor.target import Target
+from temporal_doctor.values import with_rivals
 from temporal_findings import Finding, error, redact
 from temporal_settings import Settings
 
 DENIED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+ROOT = re.escape(str(Path(__file__).parents[1]))
 
 
 async def check(settings: Settings, *, offline: bool = False) -> AsyncIterator[Finding]:
@@ -32,26 +37,43 @@ async def check(settings: Settings, *, offline: bool = False) -> AsyncIterator[F
 
 
 async def diagnose(problem: BaseException, settings: Settings) -> list[Finding]:
-    """What an error of the SDK means: wrong settings, a broken step, or else its own words."""
+    """What an error of the SDK means: wrong settings, a broken step, or its own words."""
+    if str(problem).startswith("Failed validating workflow"):
+        return [_explain_sandbox(problem)]
     if errors := _errors(_judge_settings(settings)):
         return errors
     steps: list[Finding] = []
     with suppress(Exception):  # a failed search must not hide what it was to explain
         steps = [finding async for finding in walk(settings, seconds=3)]
+    if isinstance(problem, RPCError) and problem.status in DENIED and not _errors(steps):
+        steps = [with_rivals(settings, explain_call(Target(settings), problem))]
     if errors := _errors(steps):
         return errors
-    if isinstance(problem, RPCError) and problem.status in DENIED:
-        return [explain_call(Target(settings), problem)]
     if isinstance(problem, asyncio.TimeoutError) and steps:
-        workers = steps[-1]
-        fixes = workers.fixes or ("see the worker's log",)
-        return [error(f"no answer in time; {workers.text}", *fixes)]
-    return [error(f"{type(problem).__name__}: {redact(str(problem).partition(chr(10))[0], 200)}")]
+        fixes = steps[-1].fixes or ("see the worker's log",)
+        return [error(f"no answer in time; {steps[-1].text}", *fixes)]
+    return [error(_first_line(problem))]
+
+
+def _explain_sandbox(problem: BaseException) -> Finding:
+    cause = problem
+    while cause.__cause__:
+        cause = cause.__cause__
+    text = f"{problem}: {_first_line(cause)}"
+    for line in traceback.extract_tb(cause.__traceback__):
+        if own := re.match(rf"{ROOT}/((?!temporal_|.*-packages/).*)", line.filename):
+            text = f"{own[1]}, line {line.lineno}: {line.line}: {_first_line(cause)}"
+    fix = "with workflow.unsafe.imports_passed_through():   # around it, if it is an import"
+    return error(text, fix, "or move it into an activity")
+
+
+def _first_line(problem: BaseException) -> str:
+    return f"{type(problem).__name__}: {redact(str(problem).partition(chr(10))[0], 200)}"
 
 
 def _judge_settings(settings: Settings) -> list[Finding]:
     problems = list(find_problems(settings))
-    return [*problems, *check_settings(settings, problems)]
+    return [with_rivals(settings, one) for one in (*problems, *check_settings(settings, problems))]
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:

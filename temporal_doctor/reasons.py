@@ -1,128 +1,127 @@
 """What the words of the SDK mean, by steps, and what fixes it.
 
-A row is `pattern :: text`, or `pattern :: trait :: text` if the target must have that trait, with
-its fixes below, some with a trait too; `"` is the pattern above. The first that fits counts, in
-any case but for (?-i:). Fixes have the user's own words alone; what the other side says ({told},
-{names}, ...) is for the text.
+A row is `pattern :: text` or `pattern :: traits :: text`, and below it are its fixes, some with
+traits: those that the target must have or, with a minus, must not. The first that fits counts;
+`"` is the pattern above. Fixes have the user's own words alone.
 """
 
-Row = tuple[str, str, str, list[tuple[str, str]]]  # pattern, trait, text, fixes with their traits
+Row = tuple[str, str, str, list[tuple[str, str]]]  # pattern, traits, text, fixes with theirs
 
 
 def _rows(table: str) -> list[Row]:
     rows: list[Row] = []
     for line in table.replace("\\\n", "").strip().splitlines():
-        if line.startswith("    "):
-            trait, _, fix = line.partition("→ ")
-            rows[-1][3].append((trait.strip(), fix))
+        traits, arrow, fix = line.partition("→ ")
+        if arrow:
+            rows[-1][3].append((traits, fix))
         else:
-            pattern, *traits, text = line.split(" :: ")
-            pattern = rows[-1][0] if pattern == '"' else pattern
-            rows.append((pattern, "".join(traits), text, []))
+            pattern, *needs, text = line.split(" :: ")
+            rows.append((rows[-1][0] if pattern == '"' else pattern, "".join(needs), text, []))
     return rows
 
 
 NAME = _rows(r"""
-dns error.*(temporary|timed out) :: \
-the name {host} cannot be looked up: no DNS server answers this machine
-    → {address}
-    → or see to this machine's network and DNS
-    proxy → or set http_connect_proxy_config in client_options to your proxy
-dns error :: the name {host} is unknown: misspelt, or known to a private DNS only
-    → {address}
-    proxy → or set http_connect_proxy_config in client_options to your proxy
+(dns error|failed to lookup).*(temporary|timed out) :: \
+the name {looked_up} cannot be looked up: no DNS server answers this machine
+    → check this machine's network and DNS, or {way}
+dns error|failed to lookup :: the name {looked_up} is unknown: misspelled, or only in a private DNS
+    → {way}
 """)
 TCP = _rows(r"""
-tcp connect error.*TimedOut :: no answer from {where}: something drops the packets
-    → let this machine through to it (firewall, VPN)
-    proxy → or set http_connect_proxy_config in client_options to your proxy
-tcp connect error.*ConnectionRefused :: nothing listens on {where}
-    local → python scripts/run_local.py --serve   # or whichever server it should be
+status: 407 :: proxy :: {PROXY} has no user and password that {proxy} accepts
+    → {PROXY}=<its URL with user and password, percent-encoded>
+status: (?P<told>403[^\n]*) :: proxy :: {proxy} refuses to connect to {where}: {told}
+    → have whoever runs the proxy allow CONNECT to {where}
+failed with status: (?P<told>[^\n]*) :: proxy :: {proxy} does not reach {where}: {told}
     → {address}
+client error.*\s+Caused by:\s+(?P<told>[^\n]*) :: proxy :: no way through {proxy}: {told}
+    → {way}
+^TimedOut|tcp connect error.*TimedOut :: no answer from {where}: something drops the packets
+    → let this machine through to it (firewall, VPN)
+tcp connect error.*ConnectionRefused :: nothing listens on {where}
+    local → python scripts/run_local.py --serve   # or start the server you meant
+    local container → or {server.name}=<the service's name>:7233, or host.docker.internal:7233
+    → {address}
+    -local -of-cloud → or temporal server start-dev --ip {host}   # the default is 127.0.0.1
 tcp connect error(.*message: "(?P<told>.*?)")? :: no way to {where}: {told}
-    → see to this machine's network, routes and VPN
+    → check this machine's network, routes and VPN
 """)
 TLS = _rows(r"""
-^silent|code: (?-i:CANCELLED|DEADLINE_EXCEEDED) :: {where}, accepts the connection and stays silent
-    → look at the server, and at proxies in between
-    → or {address}
-^says \x15\x03 :: {where}, speaks TLS, and these settings do not
+^silent|code: (?-i:CANCELLED|DEADLINE_EXCEEDED) :: {where} accepts the connection and stays silent
+    → {address}, or check the server and any proxy
+^says \x15\x03 :: {where} speaks TLS, and these settings do not
     → TEMPORAL_TLS=true
-^says (HTTP/|<) :: {where}, is a web server: gRPC is on port 7233, the Web UI on 8233
-    other port → {address_7233}
+^says (HTTP/|<) :: {where} is a web server: gRPC is on port 7233, the Web UI on 8233
+    -of-cloud -7233 → {server.name}={host}:7233
     → {address}
-^says|h2 protocol error :: {where}, closes the connection without a word or answers, but not as \
-gRPC does: no Temporal server, or a proxy
+^says|h2 protocol error :: {where} closes the connection without a word or speaks no gRPC: not a \
+Temporal server, or a proxy
     → {address}
-InvalidCertificate\((NotValidForName|UnknownIssuer) :: cloud name :: this is not Temporal Cloud: \
-something between you and it answers, with a certificate for {names}, issued by {issuer}
-    own CA → {unset_ca}: Temporal Cloud needs none
-    → check the address and, with your network's people, DNS and proxies on the way
-    → or, if your company's proxy inspects TLS, {ca}=<the CA that your IT department gives out>: \
-got from them, not from this connection
+InvalidCertificate\((NotValidForName|UnknownIssuer) :: cloud-name :: this is not Temporal Cloud: \
+something between you and it answers, with a certificate for {names} by {issuer}
+    CA → {ca.removal}: Temporal Cloud needs none
+    → check the address and, with your network team, DNS and proxies
+    → or, if your IT department's proxy inspects TLS, {ca.name}=<its CA, got from them alone>
+    proxy → or {detour}
 NotValidForName|UnrecognisedName :: the server's certificate is for {names}, not {name}
-    of cloud → TEMPORAL_TLS_SERVER_NAME={endpoint}
-    of cloud → or, on a private link with an API key, \
-TEMPORAL_TLS_SERVER_NAME=<your region's endpoint>
-    own → TEMPORAL_TLS_SERVER_NAME=<the name that your operator gives>
-    server name → or {unset_name}, if the address has the right name
-    own → or have it issued again, with {name} as subject alternative name
+    of-cloud → TEMPORAL_TLS_SERVER_NAME={endpoint}
+    of-cloud key → or TEMPORAL_TLS_SERVER_NAME=<your region's endpoint>, on a private link
+    -of-cloud → TEMPORAL_TLS_SERVER_NAME=<the name that your operator gives>
+    -of-cloud → or have it reissued, with {name} as subject alternative name
 InvalidCertificate\((Expired|NotValidYet) :: the server's certificate has expired or is not valid \
-yet: it says {dates}, and this machine's clock {now}
-    → have it renewed by whoever runs the server, or the proxy in between
-    → or set this machine's clock, if it is wrong
-InvalidCertificate\(UnknownIssuer :: the server's certificate is of an unknown CA: {issuer}
-    → {ca}=<PEM file of the CA that your operator names>
+yet: it is valid {dates}, and this machine's clock says {now}
+    → set this machine's clock, or have whoever runs the server renew it
+InvalidCertificate\(UnknownIssuer :: the server's certificate is from an unknown CA: {issuer}
+    → {ca.name}=<PEM file of your operator's CA>
 InvalidCertificate\((Other\w*\()*(?P<told>\w+) :: the server's certificate is a CA's own, is not \
 made for servers or is otherwise unfit: {told}
-    → have one issued that the CA has signed for servers (extended key usage serverAuth)
+    → have one signed by the CA for servers (extended key usage serverAuth)
 NativeCertsNotFound :: this machine has no CA certificates
-    → install the package ca-certificates
-InvalidContentType|InvalidMessage :: {where}, speaks no TLS, and these settings do
-    key → {unset_key}, if the server takes none: without TLS it travels in the clear
-    own → TEMPORAL_TLS=false, and unset the other TLS settings
-    cloud → look at proxies in between: TLS must pass unopened
-    → or {address}
-H2NotNegotiated|NoApplicationProtocol|ProtocolVersion|PeerIncompatible :: \
-{where}, speaks no TLS 1.2 or 1.3 with HTTP/2, which gRPC needs
-    → look at the server, and at proxies in between
-    → or {address}
+    → install the ca-certificates package
+InvalidContentType|InvalidMessage :: {where} speaks no TLS, and these settings do
+    key -of-cloud → {server.name}=<host:port where it speaks TLS>
+    key -of-cloud → or TEMPORAL_TLS=false, if anyone on the way may read the API key
+    -key -of-cloud → TEMPORAL_TLS=false, and unset the other TLS settings
+    of-cloud → {address}, or check proxies in between: TLS must pass unopened
+H2NotNegotiated|NoApplicationProtocol|ProtocolVersion|PeerIncompatible :: {where} speaks no \
+TLS 1.2 or 1.3 with HTTP/2, which gRPC needs
+    → {address}, or check the server and any proxy
 (AlertReceived\(|fatal alert: )(?P<told>\w+)|after connection.*(transport error|connection \
-closed) :: no cert :: {where}, ends the connection after the TLS handshake: it wants a client \
+closed) :: TLS -cert :: {where} ends the connection after the TLS handshake: it wants a client \
 certificate (mTLS) and got none, or has no Temporal server behind it {told}
-    → TEMPORAL_TLS_CLIENT_CERT_PATH=<PEM file>
-    → TEMPORAL_TLS_CLIENT_KEY_PATH=<its key's PEM file>
-    key → and {unset_key}
-    → or look at the server, and at proxies in between
-" :: cert :: the server rejects the client certificate in {cert}, {subject!r} {told}
+    → {cert.name}=<PEM file>, and its key
+    key → and {key.removal}
+    → or check the server and any proxy
+" :: cert :: the server rejects the client certificate in {cert.name}, {subject!r} {told}
     fit → give the namespace {namespace} the CA {own_issuer!r}, and no filter against it
-    → or {cert}=<a client's certificate, of a CA that it has>, with its key
-Server connection error :: {where}, breaks off the TLS handshake and gives no reason
-    → look at firewalls and proxies in between: TLS must pass unopened
-    no cert → or the server wants a client certificate (mTLS)
-    → or {address}
+    → or {cert.name}=<a client certificate from a CA it has>, with its key
+Server connection error :: {where} breaks off the TLS handshake without a reason
+    → {address}, or check firewalls and proxies in between
+    -local → or {detour}
+    TLS -cert → or the server wants a client certificate (mTLS)
 """)
 AUTHENTICATION = TLS + _rows(r"""
-(HTTP status code|response with status:) (?P<told>\d+) :: {where}, answers HTTP status {told}: \
+(HTTP status code|response with status:) (?P<told>\d+) :: {where} answers HTTP status {told}: \
 a proxy with no Temporal server behind it
-    → see that the server runs and the proxy passes gRPC on
-code: unauthenticated :: key :: the server does not accept the API key in {key}: disabled, \
-deleted, expired, cut off, or the namespace takes mTLS only
+    → check that the server runs and the proxy passes gRPC on
+code: unauthenticated :: key :: the server does not accept the API key in {key.name} \
+({key.source}): disabled, deleted, expired, cut off, or the namespace takes mTLS only
     → {key_line}
-code: (unauthenticated|permission_?denied) :: no credential :: \
+code: (unauthenticated|permission_?denied) :: -key -cert :: \
 the server wants a credential and got none
     → TEMPORAL_API_KEY=<API key>
 code: unauthenticated :: the server takes an API key, not a client certificate
     → TEMPORAL_API_KEY=<API key>, and unset the certificate and its key
 permission_?denied :: the {credential} is known, but not allowed on the namespace {namespace}
     → give its user or service account write access to {namespace}, in the Web UI
-    → or TEMPORAL_NAMESPACE=<a namespace that it has access to>
-code: unimplemented :: {where}, speaks gRPC, but is no Temporal server
+    → or TEMPORAL_NAMESPACE=<a namespace it has access to>
+code: unimplemented :: {where} speaks gRPC, but is not a Temporal server
     → {address}
-code: not_?found :: the server knows no namespace {namespace}{listed}
-    → TEMPORAL_NAMESPACE={known}
-    of cloud → or, on Temporal Cloud, {address}
-    own → or temporal operator namespace create --namespace {quoted_namespace}
+code: not_?found :: the server knows no namespace {namespace}
+    -of-cloud → TEMPORAL_NAMESPACE=default, or as the Web UI spells it
+    of-cloud → TEMPORAL_NAMESPACE=<name>.<account>, as the Web UI spells it
+    of-cloud → or, on Temporal Cloud, {address}
+    -of-cloud → or temporal operator namespace create --namespace {namespace}
 code: (?P<told>.+?, message: ".*?"), :: {told}
     → try again: the server may be starting, or busy
 ^(?P<told>[^\n]*) :: {told}
