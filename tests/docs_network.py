@@ -1,19 +1,14 @@
 """A network of one machine: loopback, and nothing else.
 
-    python tests/docs_network.py COMMAND...
-
-runs a command there. The guides' commands use the fixed ports that their readers will see; in a
-network of their own these are always free, and no packet can leave the machine. Linux only.
+The guides' commands use the fixed ports that their readers will see; in a network of their own
+these are always free, and no packet can leave the machine. Linux only.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
-import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +17,12 @@ import pytest
 from kit import RunningScript
 
 MARK = "LOOPBACK_ONLY"  # in the environment of all that runs in such a network
-_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 
 
 def inside(*command: str) -> list[str]:
     """The command that runs this command in a network of its own."""
     unshare = [shutil.which("unshare") or "unshare", "--map-root-user", "--net"]
-    return [*unshare, sys.executable, str(Path(__file__).resolve()), *command]
+    return [*unshare, "sh", "-ec", f'ip link set lo up; exec env {MARK}=1 "$@"', "sh", *command]
 
 
 def joining(pid: int, folder: Path, *command: str) -> list[str]:
@@ -51,18 +45,3 @@ def network() -> Iterator[int]:
         except AssertionError as error:
             pytest.skip(f"no network of its own: {error}")
         yield holder.process.pid
-
-
-def main() -> None:
-    """Set the network up, then become the command."""
-    with socket.socket() as any_socket:
-        up = struct.pack("16sh14x", b"lo", _IFF_UP)
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, up)
-    os.environ[MARK] = "1"
-    if not here():
-        raise SystemExit("run it as inside() does")
-    os.execvp(sys.argv[1], sys.argv[1:])
-
-
-if __name__ == "__main__":
-    main()

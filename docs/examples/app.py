@@ -1,0 +1,39 @@
+"""A web application whose client takes up new credentials while it runs."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from temporalio.client import Client
+
+from temporal_client import connect, follow_credentials, load_settings
+from workflows.ping_workflow import PingWorkflow
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    settings = load_settings()
+    app.state.temporal = await connect(settings)
+
+    def use(client: Client) -> None:
+        app.state.temporal = client
+
+    following = asyncio.create_task(follow_credentials(settings, connect, use))
+    yield
+    following.cancel()
+
+
+async def ping(request: Request) -> PlainTextResponse:
+    client: Client = request.app.state.temporal  # ask each time: another may be in use by now
+    answer = await client.execute_workflow(
+        PingWorkflow.run, id=f"ping-{uuid.uuid4()}", task_queue="ap-default"
+    )
+    return PlainTextResponse(answer)
+
+
+app = Starlette(routes=[Route("/ping", ping)], lifespan=lifespan)
