@@ -154,25 +154,11 @@ WRONG_SETTINGS = [
     case for name, cases in SECTIONS.items() if name.startswith(SETTINGS) for case in cases
 ]
 NETWORK = [case for step in STEPS for case in SECTIONS[step]]
-WRONG = [*WRONG_SETTINGS, *NETWORK]
-
-
-def _written(title: str, form: str, settings: Mapping[str, str], begin: str = "") -> Case:
-    """Right settings in `.env`, each in this form."""
-    lines = [form.format(name, value) for name, value in settings.items()]
-    return Case(f"Cloud, .env {title}", {}, step=WORKERS, dotenv=begin + "".join(lines))
 
 
 DATA = env(TLS_CLIENT_CERT_DATA="{w.certificate_pem}", TLS_CLIENT_KEY_DATA="{w.private_pem}")
-ONE_LINE = env(
-    TLS_CLIENT_CERT_DATA="{w.one_line_certificate}", TLS_CLIENT_KEY_DATA="{w.one_line_key}"
-)
 RIGHT_ONLINE = [
     *SECTIONS["right"],
     Case("a long task queue", env(LOCAL, TASK_QUEUE="orders-" * 60), step=WORKERS),
-    _written("as an editor on Windows saves it", '{} = "{}"  # mine\r\n', FRONT, "\ufeff"),
-    _written("as a shell reads it", "export {}='{}'\n", FRONT),
-    _written("with PEM in quotes", '{}="{}"\n', {**NO_PAIR, **DATA}),
-    _written("with PEM on one line", '{}="{}"\n', {**NO_PAIR, **ONE_LINE}),
 ]
 RIGHT_OFFLINE = SECTIONS["right offline"]

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from cloud_front import NAMESPACE, Certificates, CloudFront
+from cloud_front import Certificates, CloudFront
 from kit import DevServer, Kit
 from world import World
 
@@ -20,20 +21,24 @@ from temporal_runtime import end_runtime, sdk_runtime
 API_KEY = "kQ7vXw2ZrT9mB4nLpY6sHd8fJc3gAe5u.UjWq1oKx0iNzRbVtMyCsPhDlFg"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting and no TOML file of this machine's is found."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.upper().startswith("TEMPORAL_")]:
+            patch.delenv(name)
+        for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE"):
+            patch.setenv(name, str(tmp_path_factory.getbasetemp() / "home"))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def as_a_process_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """No secret remembered, no level set, no setting or TOML file of the machine's; gives HOME."""
+def as_a_process_begins() -> Iterator[None]:
+    """No secret is remembered, and no level of the log is set."""
     temporal_findings._secrets.clear()
     loggers = [logging.getLogger(name) for name in (None, "kit", "temporalio", "temporalio.core")]
     before = [(one, one.level, list(one.handlers)) for one in loggers]
-    for name in list(os.environ):
-        if name.upper().startswith("TEMPORAL_"):
-            monkeypatch.delenv(name)
-    home = tmp_path / "home-of-the-test"
-    home.mkdir()
-    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE"):
-        monkeypatch.setenv(name, str(home))
-    yield home
+    yield
     for logger, level, handlers in before:
         logger.setLevel(level)
         logger.handlers = handlers
@@ -58,11 +63,6 @@ def dev_server() -> Iterator[DevServer]:
 
 
 @pytest.fixture(scope="session")
-def cloud_namespace() -> str:
-    return NAMESPACE
-
-
-@pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Authorities, and certificates of every kind on demand."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
@@ -82,13 +82,23 @@ def world(
 
 
 @pytest.fixture
+def here(dev_server: DevServer) -> dict[str, Any]:
+    """Settings for the development server, with a task queue that no other test polls."""
+    return {"TEMPORAL_ADDRESS": dev_server.address, "TEMPORAL_TASK_QUEUE": f"queue-{uuid4()}"}
+
+
+@pytest.fixture
 def api_key() -> str:
     return API_KEY
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Kit:
-    return Kit(tmp_path / "kit")
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """A copy of the kit; what it has started ends with the test."""
+    made = Kit(tmp_path / "kit")
+    yield made
+    for script in reversed(made.started):
+        script.close()
 
 
 @pytest.fixture
@@ -102,7 +112,6 @@ def cloud(dev_server: DevServer, certificates: Certificates) -> Iterator[CloudFr
 @pytest.fixture
 def mtls_cloud(dev_server: DevServer, certificates: Certificates) -> Iterator[CloudFront]:
     """Cloud's front door for client certificates; it accepts no API key."""
-    locks: dict[str, Any] = {"certificate": certificates.server(), "keys": []}
-    locks["client_ca"] = certificates.client_ca
-    with CloudFront(dev_server.address, **locks) as front:
+    certificate, ca = certificates.server(), certificates.client_ca
+    with CloudFront(dev_server.address, certificate=certificate, client_ca=ca, keys=[]) as front:
         yield front

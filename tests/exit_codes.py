@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kit import DevServer, Kit, RunningScript, free_port
+from kit import CHECK, PING, DevServer, Kit, RunningScript, free_port
 from pings import connect
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -78,11 +75,10 @@ class Ending:
     stop_at: str = ""  # Ctrl+C comes when it has said this
 
 
-PING = "scripts/start_ping.py"
 NOWHERE = f"127.0.0.1:{free_port()}"
 ENDINGS = {
     "ping": Ending((PING,), 0, "ok\n"),
-    "check": Ending(("scripts/check_temporal_config.py",), 0, "the last poll "),
+    "check": Ending((CHECK,), 0, "the last poll "),
     "client in a global, calls in flight": Ending(("endings.py", "in_a_global"), 3, "5\n"),
     "client in a traceback": Ending(("endings.py", "in_a_traceback"), 1, "LookupError"),
     "plain asyncio.run": Ending(("endings.py", "plain"), 0, "default\n"),
@@ -95,38 +91,6 @@ ENDINGS = {
 }
 
 
-def left_of(running: RunningScript) -> list[str]:
-    """What runs in the script's session, apart from the script itself."""
-    listed = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], check=True, capture_output=True, text=True
-    )
-    left = []
-    for line in listed.stdout.splitlines():
-        pid, state, command = line.split(None, 2)
-        try:
-            same = os.getsid(int(pid)) == running.process.pid
-        except OSError:  # it has ended meanwhile
-            continue
-        if same and int(pid) != running.process.pid and not state.startswith("Z"):
-            left.append(f"{pid} {command}")
-    return left
-
-
-def expect_nothing_left(running: RunningScript) -> None:
-    """A server that was told to stop may take a moment more, but not stay."""
-    end = time.monotonic() + 5
-    while left := left_of(running):
-        assert time.monotonic() < end, left
-        time.sleep(0.05)
-
-
-def prepare(kit: Kit) -> dict[str, str]:
-    """Put the programs into a copy of the kit; gives their environment, without the server."""
-    (kit.root / "endings.py").write_text(PROGRAM)
-    (kit.home / "sitecustomize.py").write_text(HOOK)
-    return kit.env(TEMPORAL_TASK_QUEUE=QUEUE, PYTHONPATH=kit.home)
-
-
 async def hold(address: str) -> None:
     """Start what the calls in flight wait for."""
     client = await connect(address)
@@ -136,41 +100,33 @@ async def hold(address: str) -> None:
 
 def end(ending: Ending, kit: Kit, env: Mapping[str, str]) -> tuple[int, str]:
     """The exit code of one process and, if not right, all that it printed."""
-    process = subprocess.Popen(
-        [sys.executable, kit.root / ending.command[0], *ending.command[1:]],
-        env={**env, **ending.settings},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    heard = ""
-    if ending.stop_at and process.stderr:
-        while ending.stop_at not in heard:
-            heard += process.stderr.readline() or ending.stop_at
-        process.send_signal(signal.SIGINT)
-    try:
-        out, err = process.communicate(timeout=20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        return process.returncode, f"hung\n{out}{err}"
-    fine = process.returncode == ending.code and ending.said in out + err
-    hooked = err.endswith("every exit hook ran\n") and "Traceback" not in err
-    return process.returncode, "" if fine and hooked else out + heard + err
+    script, *arguments = ending.command
+    command = [sys.executable, str(kit.root / script), *arguments]
+    with RunningScript(command, {**env, **ending.settings}) as process:
+        try:
+            if ending.stop_at:
+                process.wait_for(ending.stop_at)
+                process.signal(signal.SIGINT)
+            code = process.wait(20)
+        except AssertionError as late:
+            return -1, str(late)
+    out, err = process.stdout, process.stderr
+    fine = code == ending.code and ending.said in out + err and "Traceback" not in err
+    return code, "" if fine and err.endswith("every exit hook ran\n") else out + err
 
 
 def measure(kit: Kit, address: str, runs: dict[str, int]) -> dict[str, Counter[tuple[int, str]]]:
     """By kind of ending: how often it came with each exit code and, if not right, each output."""
-    env = {**prepare(kit), "TEMPORAL_ADDRESS": address}
+    (kit.root / "endings.py").write_text(PROGRAM)
+    (kit.home / "sitecustomize.py").write_text(HOOK)
+    env = kit.env(TEMPORAL_ADDRESS=address, TEMPORAL_TASK_QUEUE=QUEUE, PYTHONPATH=kit.home)
     asyncio.run(hold(address))
     turns = [name for turn in range(max(runs.values())) for name in runs if turn < runs[name]]
     counts: dict[str, Counter[tuple[int, str]]] = {name: Counter() for name in runs}
     with (
-        kit.start("workers/worker.py", TEMPORAL_ADDRESS=address, TEMPORAL_TASK_QUEUE=QUEUE) as one,
+        kit.work(TEMPORAL_ADDRESS=address, TEMPORAL_TASK_QUEUE=QUEUE),
         ThreadPoolExecutor(3) as lanes,
     ):
-        one.wait_for("Worker running")
         results = lanes.map(lambda name: end(ENDINGS[name], kit, env), turns)
         for name, result in zip(turns, results, strict=True):
             counts[name][result] += 1

@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,7 +23,7 @@ from typing import Any
 
 import workers.worker
 from temporal_findings import Failure
-from temporal_script import _causes, _Formatter, log
+from temporal_script import _causes, _Formatter
 from temporal_settings import read_settings
 
 SECONDS = 15.0  # the longest that a script may take to fail, on a server that stays silent too
@@ -45,11 +46,11 @@ class Script:
     def stderr(self) -> str:
         return "".join(self.err)
 
-    async def wait_for(self, text: str, seconds: float = 10) -> None:
+    async def wait_for(self, text: str) -> None:
         """Wait until standard error has this text."""
-        end = asyncio.get_running_loop().time() + seconds
+        end = time.monotonic() + 10
         while text not in self.stderr:
-            late = self.code is not None or asyncio.get_running_loop().time() > end
+            late = self.code is not None or time.monotonic() > end
             assert not late, f"no {text!r} in {self.stderr}"
             await asyncio.sleep(0.01)
 
@@ -88,6 +89,8 @@ def captured() -> Iterator[None]:
     handler = logging.StreamHandler(_Stream("err", 2))
     handler.setFormatter(_Formatter("%(levelname)s - %(message)s"))
     before = os.environ, sys.stdout, sys.stderr, root.level, root.handlers, worker["guard"]
+    homes = ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE")
+    _running.get().environ = {name: os.environ[name] for name in homes if name in os.environ}
     os.environ = _Environment()  # type: ignore[assignment]  # noqa: B003
     sys.stdout, sys.stderr = _Stream("out", 1), _Stream("err", 2)
     worker["guard"] = lambda _: None  # a process, that would end this one
@@ -105,19 +108,20 @@ def start_script(
     path: str, settings: Mapping[str, str], env_file: Path | None = None, **options: Any
 ) -> tuple[Script, asyncio.Task[None]]:
     """Start a script's `main` with this environment, and no `.env` unless one is given."""
-    script = Script({"PATH": os.defpath, **settings})
+    script = Script({"PATH": os.defpath, **os.environ, **settings})
     main = importlib.import_module(path.removesuffix(".py").replace("/", ".")).main
     shared = {"verbose": True, "offline": False, "timeout": 10.0, "stop_seconds": 0}
     args = argparse.Namespace(**{**shared, **options})
 
     async def run() -> None:
         _running.set(script)
-        read_settings.__defaults__ = (env_file,)  # every script reads them before it waits
+        # Every script reads them before it waits.
+        read_settings.__defaults__ = (os.environ, env_file)
         try:
             script.code = await main(args)
         except Exception as problem:
             text = str(problem) if isinstance(problem, Failure) else "\n".join(_causes(problem))
-            log.error("%s", text, exc_info=args.verbose)
+            logging.getLogger("kit").error("%s", text, exc_info=args.verbose)
             script.code = 1
 
     return script, asyncio.create_task(run())
@@ -133,3 +137,11 @@ async def run_script(
         one.cancel()
     await asyncio.wait([task])
     return script
+
+
+def run_now(
+    path: str, settings: Mapping[str, str], env_file: Path | None = None, **options: Any
+) -> Script:
+    """Run a script, and nothing beside it, to its end."""
+    with captured():
+        return asyncio.run(run_script(path, settings, env_file, **options))

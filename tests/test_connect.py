@@ -6,19 +6,20 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from cases import FRONT, MTLS_FRONT, env, fill, filled
+from cases import CLOUD, DATA, FRONT, MTLS_FRONT, env, fill, filled
 from cloud_front import NAMESPACE, Call, CloudFront
-from inside import Script, captured, run_script, start_script
-from kit import Kit
-from test_diagnosis import CHECK, PING, WORKER, checks
-from world import HOST, Listener, World
+from inside import Script, captured, run_now, run_script, start_script
+from kit import CHECK, PING, WORKER, Kit
+from tcp import Listener, Proxy
+from test_diagnosis import checks
+from world import HOST, World
 
 from workers import worker as worker_module
 from workflows import PingWorkflow
@@ -28,12 +29,7 @@ KEY = env(FRONT, ADDRESS="{AT}")
 NO_KEY = env(KEY, API_KEY=None)
 MTLS = env(MTLS_FRONT, ADDRESS="{AT}")
 NO_PAIR = env(MTLS, TLS_CLIENT_CERT_PATH=None, TLS_CLIENT_KEY_PATH=None)
-OLDER = env(NO_PAIR, TLS_CERT_DATA="{w.certificate_pem}", TLS_KEY_DATA="{w.private_pem}")
-SECOND = {  # the second document's names, where they are not the official ones
-    "TEMPORAL_TLS_CLIENT_CERT_PATH": "TEMPORAL_TLS_CERT",
-    "TEMPORAL_TLS_CLIENT_KEY_PATH": "TEMPORAL_TLS_KEY",
-    "TEMPORAL_TLS_SERVER_CA_CERT_PATH": "TEMPORAL_TLS_CA",
-}
+ONE_LINE = {"TLS_CERT_DATA": "{w.one_line_certificate}", "TLS_KEY_DATA": "{w.one_line_key}"}
 PAIR_PATHS = 'client_cert_path = "{w.client.certificate}"\nclient_key_path = "{w.client.key}"'
 PAIR_TEXTS = 'client_cert_data = """{w.certificate_pem}"""\nclient_key_data = """{w.private_pem}"""'
 
@@ -54,42 +50,28 @@ def toml(field: str, tls: str = "") -> dict[str, Any]:
 KEY_WAYS: dict[str, dict[str, Any]] = {
     "official names": KEY,
     "first document's names": env(KEY, ADDRESS=None, ENDPOINT="{AT}"),
-    "second document's names": {SECOND.get(name, name): value for name, value in KEY.items()},
     "key in a file": env(NO_KEY, API_KEY_FILE="{w.key_file}"),
     "profile": toml('api_key = "{w.key}"'),
     ".env": dotenv(KEY),
-    ".env, first document's names": dotenv(env(KEY, ADDRESS=None, ENDPOINT="{AT}")),
-    ".env, key in a file": dotenv(env(NO_KEY, API_KEY_FILE="{w.key_file}")),
     "profile, key in the environment": {**toml(""), **env(API_KEY="{w.key}")},
     "a header of one's own": env(KEY, GRPC_META_X_TEAM="blue"),
 }
 MTLS_WAYS: dict[str, dict[str, Any]] = {
     "paths, official names": MTLS,
-    "text": {re.sub("(TLS)(_.*_DATA)", r"\1_CLIENT\2", name): one for name, one in OLDER.items()},
-    "text by the CLI's older names": OLDER,
-    "one PEM file": env(NO_PAIR, TLS_CLIENT_CERT_PATH="{w.client.combined}"),
-    "one PEM file, first document's names": env(
-        NO_PAIR, ADDRESS=None, ENDPOINT="{AT}", CERT_PATH="{w.client.combined}"
-    ),
-    "second document's names": {SECOND.get(name, name): value for name, value in MTLS.items()},
+    "text": {**NO_PAIR, **DATA},
+    "one PEM file, first document's name": env(NO_PAIR, CERT_PATH="{w.client.combined}"),
     "profile": toml("", PAIR_PATHS),
     "profile, text": toml("", PAIR_TEXTS),
-    ".env": dotenv(MTLS),
-    ".env, one PEM file": dotenv(env(NO_PAIR, CERT_PATH="{w.client.combined}")),
-    ".env, text": dotenv(OLDER),
+    ".env, text": dotenv({**NO_PAIR, **DATA}),
+    ".env, text on one line": dotenv(env(NO_PAIR, **ONE_LINE)),
 }
 
 
 @pytest.fixture(autouse=True)
 def worker_as_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take out what the kit's user may have registered."""
-
-    @asynccontextmanager
-    async def no_activities() -> AsyncIterator[list[Callable[..., Any]]]:
-        yield []
-
     monkeypatch.setattr(worker_module, "WORKFLOWS", [PingWorkflow])
-    monkeypatch.setattr(worker_module, "activities", no_activities)
+    monkeypatch.setattr(worker_module, "activities", lambda: nullcontext([]))
 
 
 async def run_all(settings: dict[str, Any], env_file: Path | None) -> tuple[Script, ...]:
@@ -124,7 +106,6 @@ def all_pass(front: CloudFront, world: World, way: dict[str, Any]) -> list[Call]
     assert {"GetSystemInfo", "DescribeNamespace", "DescribeTaskQueue"} <= methods
     assert {"StartWorkflowExecution", "RespondWorkflowTaskCompleted"} <= methods
     for call in front.calls:
-        assert call.tls
         named = "" if call.method.endswith("/GetSystemInfo") else NAMESPACE
         assert (call.namespace or "") == named, call.method
     return front.calls
@@ -150,21 +131,24 @@ def test_a_client_certificate_reaches_the_server_and_no_key_does(
         assert "authorization" not in call.metadata
 
 
-@pytest.mark.parametrize("path", [WORKER, PING, CHECK])
-def test_nothing_is_ever_sent_in_plain_text(path: str, world: World) -> None:
-    said: list[bytes] = []  # by connection
+def overhear(said: list[bytes]) -> Listener:
+    """A server that speaks no TLS, where a client might be tempted to go on without."""
 
     def record(peer: socket.socket) -> None:
         said.append(peer.recv(65536))
-        # A server that speaks no TLS: where a client might be tempted to go on without.
         peer.sendall(b"\0\0\0\4\0\0\0\0\0")
         while more := peer.recv(65536):
             said[-1] += more
 
-    listener = Listener(record)
+    return Listener(record)
+
+
+@pytest.mark.parametrize("path", [WORKER, PING, CHECK])
+def test_nothing_is_ever_sent_in_plain_text(path: str, world: World) -> None:
+    said: list[bytes] = []  # by connection
+    listener = overhear(said)
     settings = filled(env(FRONT, ADDRESS=listener.address), world)
-    with captured():
-        done = asyncio.run(run_script(path, settings))
+    done = run_now(path, settings)
     listener.close()
     assert done.code == 1
     assert "speaks no TLS" in done.stdout + done.stderr
@@ -174,19 +158,54 @@ def test_nothing_is_ever_sent_in_plain_text(path: str, world: World) -> None:
     assert NAMESPACE.encode() not in everything.replace(HOST.encode(), b"")  # but as server name
 
 
-def processes_pass(kit: Kit, settings: dict[str, Any]) -> None:
-    settings["TEMPORAL_TASK_QUEUE"] = f"kit-test-{uuid4()}"
-    with kit.start(WORKER, **settings) as worker:
-        worker.wait_for("Connected to Temporal Cloud: ")
-        worker.wait_for("Worker running")
-        with kit.start(PING, **settings) as ping, kit.start(CHECK, **settings) as check:
-            assert (ping.wait(), ping.stdout) == (0, "ok\n"), ping.stderr
-            assert check.wait() == 0, check.stdout
+CORP = "temporal.corp"
+PLACES = {
+    "Cloud": CLOUD,
+    "Cloud, with a CA": env(CLOUD, TLS_SERVER_CA_CERT_PATH="{w.own_ca.certificate}"),
+    "Cloud by a private name": env(CLOUD, ADDRESS=f"{CORP}:7233", TLS_SERVER_NAME=HOST),
+    "your own server": env(CLOUD, ADDRESS=f"{CORP}:7233", NAMESPACE="payments"),
+}
+LURES: dict[str, dict[str, Any]] = {  # certificates
+    "another name": {"names": ["attacker.test"]},
+    "another CA": {"ca": "untrusted_ca"},
+    "no TLS": {},
+}
 
 
-def test_processes_pass_with_a_file_of_settings(kit: Kit, world: World) -> None:
-    kit.write_env(fill(dotenv(MTLS_FRONT)[".env"], world))
-    processes_pass(kit, {})
+def follow(settings: dict[str, Any], said: str) -> Iterator[dict[str, Any]]:
+    """The settings as each fix makes them that can be followed to the letter."""
+    for fix in re.findall(r"(?m)^  → (.*)$", said):
+        for name in re.findall(r"unset (\w+)", fix):
+            yield {one: value for one, value in settings.items() if one != name}
+        for name, value in re.findall(r"([A-Z_]+)=([^\s<,]+)(?=[\s,]|$)", fix):
+            if "may read the API key" not in fix:  # which is the user's to decide, off Cloud
+                yield {**settings, name: value}
+
+
+@pytest.mark.parametrize("lure", LURES)
+@pytest.mark.parametrize("place", PLACES)
+def test_no_fix_sends_a_key_to_somebody_in_between(
+    place: str, lure: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(world.server_ca))  # whom this machine trusts
+    how = {"names": [HOST, CORP], "ca": "server_ca", **LURES[lure]}
+    how["ca"], heard = getattr(world.certificates, how["ca"]), list[bytes]()
+    shown, plain = world.certificates.server(*how.pop("names"), **how), overhear(heard)
+    with CloudFront(world.dev.address, certificate=shown) as front:
+        at = plain.address if lure == "no TLS" else front.address
+        with Proxy({f"{host}:7233": at for host in (HOST, CORP)}) as proxy:
+            tried = [{**filled(PLACES[place], world), "HTTPS_PROXY": f"http://{proxy.address}"}]
+            for settings in tried:
+                said = run_now(CHECK, settings).stdout
+                tried += [one for one in follow(settings, said) if one not in tried]
+                assert "\n✗ " in said
+                assert len(tried) < 20
+                if "Cloud" in place and "another" in lure and settings is tried[0]:
+                    assert "this is not Temporal Cloud: something between you and it" in said
+    plain.close()
+    assert proxy.asked
+    assert front.calls == []
+    assert world.key.encode() not in b"".join(heard)
 
 
 @pytest.mark.slow
@@ -194,4 +213,9 @@ def test_the_real_cloud(kit: Kit) -> None:
     """`KIT_CLOUD_TEST=1`, and real credentials in the environment, run the ping against Cloud."""
     if os.environ.get("KIT_CLOUD_TEST") != "1":
         pytest.skip("connects to Temporal Cloud: KIT_CLOUD_TEST=1 and TEMPORAL_ settings allow it")
-    processes_pass(kit, {**REAL})
+    settings = {**REAL, "TEMPORAL_TASK_QUEUE": f"kit-test-{uuid4()}"}
+    with kit.work(**settings) as worker:
+        worker.wait_for("Connected to Temporal Cloud: ")
+        with kit.start(PING, **settings) as ping, kit.start(CHECK, **settings) as check:
+            ping.ping_ok()
+            assert check.wait() == 0, check.stdout

@@ -19,16 +19,15 @@ import cases
 import pytest
 from cases import Case, env, fill, filled
 from cloud_front import CloudFront
-from inside import SECONDS, Script, captured, run_script
-from kit import DevServer, Kit, RunningScript
-from world import HOST, World, leaks
+from inside import SECONDS, Script, captured, run_now, run_script
+from kit import CHECK, PING, WORKER, DevServer, Kit, RunningScript
+from temporalio.client import Client
+from world import World, leaks
 
 import temporal_client
 
-CHECK, PING = "scripts/check_temporal_config.py", "scripts/start_ping.py"
-WORKER = "workers/worker.py"
 MARKS = {"error": "✗", "warning": "⚠"}
-AT_ONCE = 6  # so that none is late because of the others: here the servers run as well
+AT_ONCE = 4  # so that none is late because of the others: here the servers run as well
 Results = dict[tuple[str, int], Script]  # by script and case
 
 
@@ -52,6 +51,17 @@ def run_alone(path: str, case: Case, world: World) -> Script:
     """Run a script with the settings of a case, and nothing beside it."""
     with captured():
         return asyncio.run(run_case(path, case, world))
+
+
+_checked: dict[object, Script] = {}
+
+
+def check_alone(case: Case, world: World) -> Script:
+    """What the check says of a case, with nothing beside it; run once, however often asked."""
+    what = frozenset(case.environment(world).items()), case.dotenv, case.step
+    if what not in _checked:
+        _checked[what] = run_alone(CHECK, case, world)
+    return _checked[what]
 
 
 def is_quick(case: Case) -> bool:
@@ -84,7 +94,8 @@ def on_the_way(world: World) -> Results:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
         return await asyncio.gather(*(run(path, case) for path, case in everything))
 
-    with captured():
+    with captured(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(temporal_client, "CONNECT_SECONDS", 2.5)  # for the servers that stay silent
         done = asyncio.run(run_all())
     return {(path, id(case)): one for (path, case), one in zip(everything, done, strict=True)}
 
@@ -111,16 +122,17 @@ def all_is_said(case: Case, world: World, code: int | None, stdout: str, stderr:
 
 @pytest.mark.parametrize("case", cases.WRONG_SETTINGS, ids=str)
 def test_wrong_settings_are_named_with_their_fix(case: Case, world: World) -> None:
-    done = run_alone(CHECK, case, world)
+    done = check_alone(case, world)
     all_is_said(case, world, done.code, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("case", cases.NETWORK, ids=str)
 def test_the_broken_step_is_named_with_its_fix(
-    case: Case, world: World, on_the_way: Results, kit: Kit
+    case: Case, world: World, on_the_way: Results, request: pytest.FixtureRequest
 ) -> None:
     if is_alone(case):
-        done = kit.run(CHECK, timeout=SECONDS, **case.environment(world))
+        kit: Kit = request.getfixturevalue("kit")
+        done = kit.run(CHECK, **case.environment(world))
         all_is_said(case, world, done.returncode, done.stdout, done.stderr)
         return
     checked = on_the_way[CHECK, id(case)]
@@ -142,7 +154,7 @@ def test_a_right_configuration_gets_no_mark(
     case: Case, world: World, request: pytest.FixtureRequest
 ) -> None:
     if case in cases.RIGHT_OFFLINE or is_alone(case):
-        done = run_alone(CHECK, case, world)
+        done = check_alone(case, world)
     else:
         done = request.getfixturevalue("on_the_way")[CHECK, id(case)]
     assert done.code == 0, done
@@ -151,41 +163,9 @@ def test_a_right_configuration_gets_no_mark(
     assert leaks(world, done.stdout, done.stderr) == set()
 
 
-# Settings in every form that a failure takes, and what the network does, all on this machine.
-CAUSES = ("ADDRESS is not set", ".env is not NAME=value", "not one host:port", "accept the API key")
-SAMPLE = [case for case in cases.WRONG if case.fails and case.cause.endswith(CAUSES)]
-SAMPLE = [case for case in SAMPLE if HOST not in case.settings.get("TEMPORAL_ADDRESS", "")]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", SAMPLE[3::4], ids=str)
-def test_ping_and_worker_fail_in_the_words_of_the_check(case: Case, kit: Kit, world: World) -> None:
-    settings = case.environment(world)
-    if case.dotenv:
-        kit.write_env(fill(case.dotenv, world))
-    with (
-        kit.start(CHECK, *["--offline"] * (case.step == cases.SETTINGS), **settings) as checking,
-        kit.start(PING, **settings) as ping,
-        kit.start(WORKER, "--verbose", **settings) as worker,
-    ):
-        all_is_said(case, world, checking.wait(SECONDS), checking.stdout, checking.stderr)
-        causes = [line for line in checks(checking.stdout) if line.startswith("✗ ")]
-        for script in (ping, worker):
-            assert (script.wait(SECONDS), script.stdout) == (1, ""), script.stderr
-            assert all(cause in script.stderr for cause in causes), script.stderr
-            assert leaks(world, script.stderr) == set()
-        assert "Traceback" not in ping.stderr + checking.stderr
-        assert "Traceback (most recent call last):" in worker.stderr
-
-
-# --- Cases that take more than settings -----------------------------------------------------------
-
-
 def check_offline(settings: dict[str, Any], env_file: Path | None) -> str:
-    """What the check prints without a network, in this process."""
-    with captured():
-        done = asyncio.run(run_script(CHECK, settings, env_file, offline=True))
-    return "\n".join(checks(done.stdout))
+    """What the check says without a network."""
+    return "\n".join(checks(run_now(CHECK, settings, env_file, offline=True).stdout))
 
 
 def test_env_file_that_others_may_read(world: World) -> None:
@@ -210,8 +190,7 @@ def test_settings_in_a_file_beside_env(name: str, tmp_path: Path) -> None:
 def test_a_key_that_may_only_read(world: World) -> None:
     settings = filled(env(cases.FRONT, ADDRESS="{w.read_only}"), world)
     for path in (PING, WORKER):
-        with captured():
-            done = asyncio.run(run_script(path, settings))
+        done = run_now(path, settings)
         assert done.code == 1
         assert re.search(r"✗ .*not allowed on the namespace", done.stderr), done.stderr
         assert "access to payments.a1b2c" in done.stderr
@@ -222,13 +201,6 @@ ISOLATED = {  # resolver, address, step, cause and fix, where there is no networ
     "DNS dropped": ("10.9.0.53", "x.example", "name resolution", "cannot be looked up", "DNS"),
     "no route": ("127.0.0.1", "10.8.0.2", "TCP", "Network is unreachable", "routes and VPN"),
     "dropped": ("127.0.0.1", "10.9.0.2", "TCP", "no answer from 10.9.0.2", "(firewall, VPN)"),
-    "misspelt": (
-        "127.0.0.1",
-        "payments.a1b2c.tmprl.clod",
-        "name resolution",
-        "the name payments.a1b2c.tmprl.clod",
-        f"TEMPORAL_ADDRESS={HOST}:7233",
-    ),
 }
 
 
@@ -246,7 +218,7 @@ def test_where_nothing_comes_through(title: str, kit: Kit, tmp_path: Path) -> No
         or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode
     ):
         pytest.skip("this user may make no network namespace, or this system has none")
-    settings = kit.env(**env(cases.CLOUD if title == "misspelt" else {}, ADDRESS=f"{host}:7233"))
+    settings = kit.env(TEMPORAL_ADDRESS=f"{host}:7233")
     with RunningScript([*alone, sys.executable, str(kit.root / CHECK)], settings) as check:
         assert check.wait(SECONDS) == 1, check.stdout
     lines = checks(check.stdout)
@@ -262,8 +234,7 @@ def test_a_key_that_is_revoked_under_a_running_worker(
     kit: Kit, cloud: CloudFront, world: World, api_key: str
 ) -> None:
     settings = filled(env(cases.FRONT, ADDRESS=cloud.address), world)
-    with kit.start(WORKER, **settings) as worker:
-        worker.wait_for("Worker running")
+    with kit.work(**settings) as worker:
         cloud.revoke(api_key)
         worker.wait_for("Lost the server")
         worker.wait_for("✗ authentication: the server does not accept the API key")
@@ -277,24 +248,21 @@ def test_a_server_that_goes_away_while_a_ping_waits(
     settings = filled(env(cases.FRONT, ADDRESS=cloud.address), world)
     with kit.start(PING, "--timeout", "4", **settings) as ping:
         ping.wait_for("Waiting for result")
-        cloud.silence() if trial == "silence" else cloud.stop()
+        cloud.silent = trial == "silence"
+        if trial == "stop":
+            cloud.stop()
         assert ping.wait(25) == 1
-        cloud.resume()
     expected = "stays silent" if trial == "silence" else "TCP: nothing listens on 127.0.0.1"
     assert "ERROR - ✗" in ping.stderr
     assert expected in ping.stderr
     assert "Traceback" not in ping.stderr
 
 
-# --- Workers --------------------------------------------------------------------------------------
-
-
 def workers(settings: dict[str, Any], expected: Iterable[str] = ()) -> str:
     """What the check says of workers, once all that is expected is in it."""
     end = time.monotonic() + 20
     while True:
-        with captured():
-            done = asyncio.run(run_script(CHECK, settings))
+        done = run_now(CHECK, settings)
         assert done.code == 0, done
         said = "\n".join(checks(done.stdout))
         said = said[said.index(" workers: ") - 1 :]
@@ -307,16 +275,13 @@ def test_workers_elsewhere_are_pointed_to_and_one_that_polls_is_seen(
 ) -> None:
     here = env(ADDRESS=dev_server.address, TASK_QUEUE="Invoices")
     none = "⚠ workers: no worker polls the task queue 'Invoices' in namespace 'default'"
-    queue = "→ a worker polls 'invoices' in namespace 'default': TEMPORAL_TASK_QUEUE=invoices"
-    namespace = "'Invoices' in namespace 'elsewhere': TEMPORAL_NAMESPACE=elsewhere"
-    with (
-        kit.start(WORKER, **env(here, TASK_QUEUE="invoices")) as one,
-        kit.start(WORKER, **env(here, NAMESPACE="elsewhere")) as other,
-    ):
-        for worker in (one, other):
-            worker.wait_for("Worker running")
-        said = workers(here, [queue, namespace])
-        seen = workers(env(here, TASK_QUEUE="invoices"), ["✓"])
+    queue = "→ a worker polls 'invoices': TEMPORAL_TASK_QUEUE=invoices"
+    namespace = "'Invoices' in 'elsewhere': TEMPORAL_NAMESPACE=elsewhere"
+    places = env(here, TASK_QUEUE="invoices"), env(here, NAMESPACE="elsewhere")
+    for worker in [kit.start(WORKER, **place) for place in places]:
+        worker.wait_for("Worker running")
+    said = workers(here, [queue, namespace])
+    seen = workers(places[0], ["✓"])
     assert said.startswith(none)
     assert queue in said
     assert namespace in said
@@ -328,8 +293,7 @@ def test_a_worker_that_polled_last_long_ago(
     kit: Kit, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = env(ADDRESS=dev_server.address, TASK_QUEUE="left alone")
-    with kit.start(WORKER, **here) as worker:
-        worker.wait_for("Worker running")
+    with kit.work(**here) as worker:
         assert workers(here, ["✓"]).startswith("✓")
         worker.signal(signal.SIGKILL)
         worker.wait()
@@ -337,3 +301,62 @@ def test_a_worker_that_polled_last_long_ago(
     none = "⚠ workers: no worker polls the task queue 'left alone' in namespace 'default' for"
     said = workers(here, [none])
     assert re.match(rf"{none} \d+ s: \d+@\S+ is busy, or gone\n  → python work", said)
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_off_is_named_and_reckoned_with(
+    kit: Kit, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, now = env(ADDRESS=dev_server.address, TASK_QUEUE="clock"), time.time
+    kit.work(**here)
+    assert workers(here, ["✓"]).startswith("✓")
+    monkeypatch.setattr(time, "time", lambda: now() - 3700)
+    said = run_now(CHECK, here).stdout
+    assert "⚠ namespace: default is there; this machine's clock is 3700 s behind the ser" in said
+    assert re.search(r"✓ workers: \d on 'clock', the last poll \d+ s ago", said), said
+
+
+CALLING = """from datetime import timedelta
+from temporalio import workflow
+{imports}
+@workflow.defn
+class Calling:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity("pay", start_to_close_timeout=timedelta(seconds=9))
+"""
+
+
+@pytest.mark.slow
+def test_activities_that_wait_in_vain_and_names_that_would_be_escapes(
+    kit: Kit, dev_server: DevServer
+) -> None:
+    (kit.root / "workflows/calling.py").write_text(CALLING.format(imports=""))
+    kit.register("workflows.calling", workflows=["Calling"])
+    evil = "in\x1b[2j\r✓ vain\u202e"
+    here = env(ADDRESS=dev_server.address, NAMESPACE="elsewhere", TASK_QUEUE=evil)
+
+    async def start() -> None:
+        client = await Client.connect(dev_server.address, namespace="elsewhere")
+        await client.start_workflow("Calling", id="calling", task_queue=evil)
+
+    worker = kit.work(**here)
+    asyncio.run(start())
+    waiting = "s ago; 1 activities wait, and no worker polls for them\n  → register them"
+    polls = "a worker polls 'in\\x1b[2j\\r✓ vain\\u202e': TEMPORAL_TASK_QUEUE='in"
+    said = workers(here, [waiting])
+    beside = workers(env(here, TASK_QUEUE=evil.upper()), [polls])
+    assert waiting in said
+    assert polls in beside
+    assert all(one.isprintable() or one == "\n" for one in said + beside + worker.stderr)
+
+
+@pytest.mark.slow
+def test_an_import_that_the_sandbox_refuses(kit: Kit, dev_server: DevServer) -> None:
+    line = "from temporal_client import connect"
+    (kit.root / "workflows/calling.py").write_text(CALLING.format(imports=line))
+    kit.register("workflows.calling", workflows=["Calling"])
+    done = kit.run(WORKER, TEMPORAL_ADDRESS=dev_server.address)
+    assert done.returncode == 1
+    assert f"ERROR - ✗ workflows/calling.py, line 3: {line}: Restricted" in done.stderr
+    assert "→ with workflow.unsafe.imports_passed_through():" in done.stderr

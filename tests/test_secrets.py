@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import urllib.request
@@ -11,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 from cases import CLOUD, OWN_TLS, PAIR, WRONG_SETTINGS, Case, env, fill, filled
-from inside import captured, run_script
-from kit import Kit, free_port
-from test_diagnosis import CHECK, PING, WORKER, run_case
+from inside import run_now
+from kit import CHECK, PING, WORKER, Kit, free_port
+from test_diagnosis import run_alone
 from world import HOST, World, leaks
 
 import temporal_client
@@ -44,29 +43,26 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize(
-    "case", [*(case for case in WRONG_SETTINGS if case.level == "error"), *ELSEWHERE], ids=str
-)
+ERRORS = [case for case in WRONG_SETTINGS if case.level == "error"]
+SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in ERRORS if case not in ERRORS[::4]]
+
+
+@pytest.mark.parametrize("case", [*ERRORS[::4], *SLOW, *ELSEWHERE], ids=str)
 def test_wrong_settings_show_no_secret(
     case: Case, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What the core lets pass is told once the connection fails: no test connects to Cloud.
     monkeypatch.setattr(temporal_client, "client_options", lambda: {"target_host": world.nothing})
 
-    async def run_all() -> None:
-        # Of the table's cases test_diagnosis.py asserts the same about the check, and all that is
-        # wrong with settings the worker says as the ping does.
-        for path in (PING, WORKER, CHECK) if case in ELSEWHERE else (PING,):
-            done = await run_case(path, case, world)
-            assert done.code == 1 or path == CHECK  # a secret may well be good as a queue's name
-            assert leaks(world, done.stdout, done.stderr) == set(), (path, done)
-            assert "\x1b" not in done.stdout + done.stderr
-            assert path == CHECK or "Traceback" in done.stderr
-
-    world_settings = case.environment(world)
-    with captured():
-        asyncio.run(run_all())
-    settings = read_settings(world_settings, None)
+    # Of the table's cases test_diagnosis.py asserts the same about the check, and all that is wrong
+    # with settings the worker says as the ping does.
+    for path in (PING, WORKER, CHECK) if case in ELSEWHERE else (PING,):
+        done = run_alone(path, case, world)
+        assert done.code == 1 or path == CHECK  # a secret may well be good as a queue's name
+        assert leaks(world, done.stdout, done.stderr) == set(), (path, done)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert path == CHECK or "Traceback" in done.stderr
+    settings = read_settings(case.environment(world), None)
     assert leaks(world, repr(settings), str(settings), repr(settings.values)) == set()
 
 
@@ -106,10 +102,8 @@ def test_a_running_worker_shows_no_secret(kit: Kit, world: World) -> None:
     port = free_port()
     own = env({**OWN_TLS, **PAIR}, API_KEY=KEY, METRICS_ADDRESS=f"127.0.0.1:{port}")
     settings = filled(own, world)
-    with kit.start(WORKER, "--verbose", **settings) as worker:
-        worker.wait_for("Worker running")
-        with captured():
-            ping = asyncio.run(run_script(PING, settings))
+    with kit.work("--verbose", **settings) as worker:
+        ping = run_now(PING, settings)
         assert ping.stdout == "ok\n", ping
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
             metrics = page.read().decode()

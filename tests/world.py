@@ -6,16 +6,14 @@ import base64
 import contextlib
 import json
 import socket
-import socketserver
 import ssl
 import struct
 import textwrap
-import threading
 import time
 import warnings
 from collections.abc import Callable
 from concurrent import futures
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -24,7 +22,7 @@ from urllib.parse import quote
 
 import grpc
 import trustme
-from cloud_front import NAMESPACE, Certificates, CloudFront, KeyPair
+from cloud_front import NAMESPACE, Certificates, CloudFront, EveryMethod, KeyPair
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -39,6 +37,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kit import DevServer, free_port
+from tcp import Listener
 
 HOST = f"{NAMESPACE}.tmprl.cloud"
 NOW = datetime.now(timezone.utc)
@@ -67,29 +66,6 @@ def jwt(expires: float = 300) -> str:
     }
     signature = ("hT5gVr9NcX2bKe7QyPw4LmJz8DfSa1Uo" * 3)[:86]
     return f"{part({'alg': 'ES256', 'kid': 'wvuts'})}.{part(claims)}.{signature}"
-
-
-class Listener:
-    """A TCP server on loopback that treats every connection as told."""
-
-    def __init__(self, treat: Callable[[socket.socket], None]) -> None:
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with contextlib.suppress(OSError):
-                    treat(self.request)
-
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            block_on_close = False
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        serve = partial(self._server.serve_forever, poll_interval=0.02)
-        threading.Thread(target=serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def stay_silent(peer: socket.socket) -> None:
@@ -147,19 +123,9 @@ def proxy_without_backend(peer: socket.socket, answer: bytes = BAD_GATEWAY) -> N
             said = b""
 
 
-class _Always(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Has one handler for every method."""
-
-    def __init__(self, handler: Any) -> None:
-        self._handler = handler
-
-    def service(self, _: Any) -> Any:
-        """Called by gRPC for each call."""
-        return self._handler
-
-
-def _turn_down(_: Any, context: Any) -> None:
+def _turn_down(_: str, __: bytes, context: Any) -> bytes:
     context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "namespace rate limit exceeded")
+    return b""
 
 
 @dataclass
@@ -170,9 +136,7 @@ class _Shown:
     cert_chain_pems: list[Any]
 
 
-def made(make: Callable[[World], T]) -> cached_property[T]:
-    """An attribute that is made when it is first asked for."""
-    return cached_property(make)
+made = cached_property  # when first asked for
 
 
 def holding(content: Callable[[World], str | bytes], mode: int = 0o600) -> cached_property[Path]:
@@ -181,8 +145,8 @@ def holding(content: Callable[[World], str | bytes], mode: int = 0o600) -> cache
     return file
 
 
-def toml(text: str) -> cached_property[Path]:
-    return holding(lambda w: f"[profile.default]\n{text}\n".format(w=w))
+def toml(text: str, profile: str = "default", mode: int = 0o600) -> cached_property[Path]:
+    return holding(lambda w: f"[profile.{profile}]\n{text}\n".format(w=w), mode)
 
 
 def server(**how: Any) -> cached_property[str]:
@@ -214,7 +178,10 @@ class World:
         return path
 
     def pem(self, name: str, part: x509.Certificate | Any) -> Path:
-        return self.file(name, _pem(part))
+        if isinstance(part, x509.Certificate):
+            return self.file(name, part.public_bytes(Encoding.PEM))
+        form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return self.file(name, part.private_bytes(*form))
 
     # --- API keys -------------------------------------------------------------------------------
     good_jwt = jwt()
@@ -239,7 +206,8 @@ class World:
     expiring = made(lambda w: w.certificates.client("expiring", not_after=days(10.1)))
     not_yet_valid = made(lambda w: w.certificates.client("early", not_before=days(1)))
     untrusted = made(lambda w: w.certificates.client("bad", ca=w.certificates.untrusted_ca))
-    encrypted = made(lambda w: w.certificates.client("encrypted", passphrase=b"open"))
+    encrypted = made(lambda w: replace(w.client, key=w.encrypted_key))
+    encrypted_key = holding(lambda w: w.rsa_as(PrivateFormat.PKCS8, b"open"))
     rsa = made(lambda w: w.certificates.client("rsa", key_type=trustme.KeyType.RSA))
     client_ca_pem = made(lambda w: w.certificates.client_ca.cert_pem.bytes().decode())
     certificate_pem = made(lambda w: w.client.certificate.read_text())
@@ -348,6 +316,14 @@ class World:
         'address = "127.0.0.1:7233"\n'
         'tls.client_cert_path = "{w.missing}"\ntls.client_key_path = "{w.client.key}"'
     )
+    disabled_toml = toml('api_key = "{w.key}"\ntls.disabled = true\ntls.server_name = "x"')
+    header_toml = toml('grpc_meta.authorization = "Bearer {w.key}"')
+    open_toml = toml('address = "h:1"\napi_key = "{w.key}"', mode=0o644)
+    two_toml = toml(  # one as `temporal cloud login` leaves it
+        f'address = "{HOST}:7233"\nnamespace = "{NAMESPACE}"\n[profile.eu.oauth]\ntoken = "y"\n'
+        '[profile.us]\naddress = "us.internal:7233"\nnamespce = "orders"',
+        "eu",
+    )
     cloud_toml = toml(
         'address = "{w.cloud}"\nnamespace = "payments.a1b2c"\napi_key = "{w.key}"\n'
         'tls.server_name = "payments.a1b2c.tmprl.cloud"\n'
@@ -363,8 +339,7 @@ class World:
         keys, namespaces = [self.key, self.good_jwt], [NAMESPACE, "default"]
         how = {"certificate": shown, "keys": keys, "namespaces": namespaces, **how}
         front = self.closing.enter_context(CloudFront(self.dev.address, **how))
-        if silent:
-            front.silence()
+        front.silent = silent
         return front.address
 
     def front_itself(self, *names: str, ca: bool) -> str:
@@ -448,7 +423,7 @@ class World:
     old_tls = tls(stay_silent, version=ssl.TLSVersion.TLSv1_1)
     knows_no_name = tls(stay_silent, on_name=unknown_name)
     nameless_server = made(lambda w: w.listen_tls(stay_silent, w.own_signed(ca=False)))
-    busy = made(lambda w: w.other_server(_Always(grpc.unary_unary_rpc_method_handler(_turn_down))))
+    busy = made(lambda w: w.other_server(EveryMethod(_turn_down)))
     other_grpc = made(lambda w: w.other_server())
     nothing = made(lambda _: f"127.0.0.1:{free_port()}")
 
@@ -524,13 +499,6 @@ def _damaged(pem: str) -> str:
     return "\n".join([*lines[:3], *lines[5:]])
 
 
-def _pem(part: x509.Certificate | Any) -> bytes:
-    if isinstance(part, x509.Certificate):
-        return part.public_bytes(Encoding.PEM)
-    pem: bytes = part.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return pem
-
-
 def _names(*names: str) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
 
@@ -544,7 +512,6 @@ def _signed(
     key: Any,
     *extensions: x509.ExtensionType,
     by: trustme.CA | None = None,
-    end: datetime | None = None,
 ) -> x509.Certificate:
     """A certificate that is signed with its own key, or by a CA."""
     issuer, signer = _name(common), key
@@ -554,7 +521,7 @@ def _signed(
     builder = (
         x509.CertificateBuilder(issuer, _name(common), key.public_key(), 4711)
         .not_valid_before(days(-30))
-        .not_valid_after(end or days(300))
+        .not_valid_after(days(300))
     )
     for extension in extensions:
         critical = isinstance(extension, x509.BasicConstraints)

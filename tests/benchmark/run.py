@@ -23,7 +23,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -46,31 +47,23 @@ class Line:
     unit: str
     goal: float | None = None
     at_least: bool = False
-    difference: bool = False
+
+
+Measured = Iterator[tuple[Line, float]]
 
 
 @dataclass
 class Bench:
-    """The server, where copies of the kit go, and what has been found so far, the kit first."""
+    """The server, the kit, a copy of it with many modules, and how many queues there were."""
 
     server: DevServer
-    folder: Path
-    kits: dict[str, Kit] = field(default_factory=dict)
-    found: dict[Line, tuple[list[float], list[float]]] = field(default_factory=dict)
+    kit: Kit
+    big: Kit
     queues: int = 0
 
-    def kit(self, change: Callable[[Kit], None] | None = None) -> Kit:
-        """A copy of the kit, changed when it is made."""
-        name = change.__name__ if change else "kit"
-        if name not in self.kits:
-            self.kits[name] = Kit(self.folder / name)
-            if change:
-                change(self.kits[name])
-        return self.kits[name]
-
-    def env(self, **settings: str | Path) -> dict[str, str]:
+    def env(self, **settings: str) -> dict[str, str]:
         """A user's environment; Python keeps what it has compiled, as it does unless forbidden."""
-        env = self.kit().env(TEMPORAL_ADDRESS=self.server.address, **settings)
+        env = self.kit.env(TEMPORAL_ADDRESS=self.server.address, **settings)
         forbidden = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
         return {name: value for name, value in env.items() if name not in forbidden}
 
@@ -88,18 +81,9 @@ def memory(pid: int) -> float:
     return int(found[1]) / 1024 if found else math.nan
 
 
-@dataclass(frozen=True)
-class Running:
-    """A worker that polls."""
-
-    pid: int
-    queue: str
-    start_seconds: float
-
-
 @contextmanager
-def worker(bench: Bench, kit: Kit | None) -> Iterator[Running]:
-    """Run a kit's worker, or without a kit the plain one, on a queue of its own."""
+def worker(bench: Bench, kit: Kit | None) -> Iterator[tuple[int, str, float]]:
+    """Run a kit's worker or the plain one; gives its process, queue and seconds to start."""
     bench.queues += 1
     queue = f"bench-{bench.queues}"
     file = kit.root / "workers/worker.py" if kit else PLAIN / "plain_worker.py"
@@ -108,78 +92,71 @@ def worker(bench: Bench, kit: Kit | None) -> Iterator[Running]:
     with RunningScript(command, bench.env(TEMPORAL_TASK_QUEUE=queue)) as script:
         script.wait_for("Worker running")
         try:
-            yield Running(script.process.pid, queue, time.perf_counter() - began)
+            yield script.process.pid, queue, time.perf_counter() - began
         finally:
             script.process.kill()
 
 
-@dataclass(frozen=True)
-class Load:
-    """What a number of pings took."""
-
-    cpu_ms: float
-    rate: float
-    p99: float
-
-
-def ping(bench: Bench, to: Running, count: int, concurrency: int) -> Load:
-    """Send pings, by the same client whichever worker answers them."""
+def ping(
+    bench: Bench, pid: int, queue: str, count: int, concurrency: int
+) -> tuple[float, float, float]:
+    """Send pings by the same client to either worker; its CPU time for one, p99 and rate."""
 
     async def send_all() -> tuple[float, list[float]]:
         client = await connect(bench.server.address)
         began = time.perf_counter()
-        seconds = await send(client, to.queue, count, concurrency)
+        seconds = await send(client, queue, count, concurrency)
         return count / (time.perf_counter() - began), sorted(seconds)
 
-    before = cpu_seconds(to.pid)
+    before = cpu_seconds(pid)
     rate, seconds = asyncio.run(send_all())
-    cpu = cpu_seconds(to.pid) - before
-    return Load(cpu / count * 1000, rate, seconds[math.ceil(0.99 * count) - 1] * 1000)
+    cpu = cpu_seconds(pid) - before
+    return cpu / count * 1000, seconds[math.ceil(0.99 * count) - 1] * 1000, rate
 
 
-def measure_worker(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
+def measure_worker(bench: Bench, ours: bool) -> Measured:
     """A worker that does nothing, and then pings at several loads."""
-    with worker(bench, bench.kit() if ours else None) as running:
-        yield Line("worker: start until it polls", "s"), running.start_seconds
+    with worker(bench, bench.kit if ours else None) as (pid, queue, seconds):
+        yield Line("worker: start until it polls", "s"), seconds
         time.sleep(IDLE_SECONDS)
-        yield Line("worker: idle memory", "MB", 1.05), memory(running.pid)
-        ping(bench, running, 40, 20)
-        alone = ping(bench, running, 100, 1)
-        yield Line("worker: CPU per ping, one at a time", "ms", 1.00), alone.cpu_ms
+        yield Line("worker: idle memory", "MB", 1.05), memory(pid)
+        ping(bench, pid, queue, 40, 20)
+        cpu, _, _ = ping(bench, pid, queue, 100, 1)
+        yield Line("worker: CPU per ping, one at a time", "ms", 1.00), cpu
         for concurrency in (20, 50):
-            load = ping(bench, running, 300, concurrency)
+            cpu, p99, rate = ping(bench, pid, queue, 300, concurrency)
             at = f"{concurrency} at a time"
-            yield Line(f"worker: CPU per ping, {at}", "ms", 1.00), load.cpu_ms
-            yield Line(f"300 pings, {at}: p99", "ms", 0.55), load.p99
-            yield Line(f"300 pings, {at}: throughput", "/s", 1.00, at_least=True), load.rate
-        yield Line("worker: memory after 740 pings", "MB"), memory(running.pid)
+            yield Line(f"worker: CPU per ping, {at}", "ms", 1.00), cpu
+            yield Line(f"300 pings, {at}: p99", "ms", 0.55), p99
+            yield Line(f"300 pings, {at}: throughput", "/s", 1.00, at_least=True), rate
+        yield Line("worker: memory after 740 pings", "MB"), memory(pid)
 
 
-def add_modules(kit: Kit) -> None:
+def add_modules(kit: Kit) -> Kit:
     """Give a copy of the kit fifty workflow modules, each added as the README says."""
     first = (kit.root / "workflows/ping_workflow.py").read_text(encoding="utf-8")
     for number in range(2, MODULES + 1):
         text = first.replace("PingWorkflow", f"PingWorkflow{number}")
         (kit.root / f"workflows/ping_workflow{number}.py").write_text(text, encoding="utf-8")
         kit.register(f"workflows.ping_workflow{number}", [f"PingWorkflow{number}"])
+    return kit
 
 
-def measure_modules(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
+def measure_modules(bench: Bench, ours: bool) -> Measured:
     """The kit with 50 workflow modules against the kit with one."""
-    with worker(bench, bench.kit(add_modules if ours else None)) as running:
-        start = Line("50 modules against 1: start", "s", difference=True)
-        yield start, running.start_seconds
-        ping(bench, running, 40, 20)
-        cpu = ping(bench, running, 300, 20).cpu_ms
+    with worker(bench, bench.big if ours else bench.kit) as (pid, queue, seconds):
+        yield Line("50 modules against 1: start", "s"), seconds
+        ping(bench, pid, queue, 40, 20)
+        cpu, _, _ = ping(bench, pid, queue, 300, 20)
         yield Line("50 modules against 1: CPU per ping", "ms", 1.10), cpu
 
 
-def measure_ping(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
-    """One ping, from the start of the process to its end; the kit's worker answers both."""
-    file = bench.kit().root / "scripts/start_ping.py" if ours else PLAIN / "plain_ping.py"
+def measure_script(script: str, goal: float | None, bench: Bench, ours: bool) -> Measured:
+    """A script, from the start of its process to its end; the kit's worker answers both sides."""
+    file = bench.kit.root / "scripts" / script if ours else PLAIN / script
     command = [sys.executable, str(file)]
-    with worker(bench, bench.kit()) as running, tempfile.TemporaryFile() as output:
-        env = bench.env(TEMPORAL_TASK_QUEUE=running.queue)
+    with worker(bench, bench.kit) as (_, queue, _), tempfile.TemporaryFile() as output:
+        env = bench.env(TEMPORAL_TASK_QUEUE=queue)
         for _ in range(RUNS):
             began = time.perf_counter()
             process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
@@ -190,14 +167,16 @@ def measure_ping(bench: Bench, ours: bool) -> Iterator[tuple[Line, float]]:
             if process.returncode > 0 or (process.returncode < 0 and ours):
                 output.seek(0)
                 raise RuntimeError(f"{command}: {process.returncode}\n{output.read().decode()}")
-            yield Line("start_ping.py: time", "s", 1.10), seconds
-            yield Line("start_ping.py: CPU", "s"), usage.ru_utime + usage.ru_stime
+            yield Line(f"{script}: time", "s", goal), seconds
+            yield Line(f"{script}: CPU", "s"), usage.ru_utime + usage.ru_stime
 
 
-PARTS: dict[str, Callable[[Bench, bool], Iterator[tuple[Line, float]]]] = {
+PARTS: dict[str, Callable[[Bench, bool], Measured]] = {
     "worker": measure_worker,
     "modules": measure_modules,
-    "ping": measure_ping,
+    "ping": partial(measure_script, "start_ping.py", 1.10),
+    "check": partial(measure_script, "check_temporal_config.py", None),
+    "local": partial(measure_script, "run_local.py", None),
 }
 
 
@@ -212,8 +191,6 @@ def spread(values: list[float]) -> float:
 def verdict(line: Line, ours: list[float], others: list[float]) -> tuple[str, str]:
     """What the two medians are to each other, and whether that is the goal."""
     mine, other = statistics.median(ours), statistics.median(others)
-    if line.difference:
-        return f"{mine - other:+.2f} {line.unit}", ""
     if line.goal is None:
         return f"{mine / other:.2f}", ""
     # The error of a median shrinks with the root of the number of values.
@@ -221,24 +198,24 @@ def verdict(line: Line, ours: list[float], others: list[float]) -> tuple[str, st
     value, doubt = round(mine / other, 2), math.hypot(*errors) / other
     goal = f"{'≥' if line.at_least else '≤'} {line.goal:.2f}"
     if abs(value - line.goal) < doubt and value != line.goal:
-        widest = max(spread(ours), spread(others))
-        return f"{value:.2f}", f"{goal} too noisy to tell (one side alone varies by {widest:.0%})"
+        return f"{value:.2f}", f"{goal} too noisy to tell"
     met = value >= line.goal if line.at_least else value <= line.goal
     return f"{value:.2f}", f"{goal} {'met' if met else 'NOT MET'}"
 
 
 def measure(bench: Bench, parts: list[str], rounds: int) -> None:
     """Measure these parts in turn, and print the table."""
+    found: dict[Line, tuple[list[float], list[float]]] = {}
     for turn in range(-1, rounds):
         for name in parts:
             for ours in (True, False) if turn % 2 else (False, True):
                 for line, value in PARTS[name](bench, ours):
                     if turn < 0:
                         break  # has started once, so that everything is compiled
-                    bench.found.setdefault(line, ([], []))[0 if ours else 1].append(value)
+                    found.setdefault(line, ([], []))[0 if ours else 1].append(value)
         print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
     print(f"\n{'':44}{'kit':>10}{'against':>10}{'ratio':>10}  goal")
-    for line, (ours_found, others) in bench.found.items():
+    for line, (ours_found, others) in found.items():
         mine, other = (f"{statistics.median(values):.3g}" for values in (ours_found, others))
         shown, text = verdict(line, ours_found, others)
         print(f"{f'{line.what} ({line.unit})':44}{mine:>10}{other:>10}{shown:>10}  {text}")
@@ -254,7 +231,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load average {load:.2f}")
     with tempfile.TemporaryDirectory() as folder, DevServer() as server:
-        measure(Bench(server, Path(folder)), args.parts or list(PARTS), args.rounds)
+        kit, big = Kit(Path(folder, "kit")), add_modules(Kit(Path(folder, "big")))
+        measure(Bench(server, kit, big), args.parts or list(PARTS), args.rounds)
 
 
 if __name__ == "__main__":
