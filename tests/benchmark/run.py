@@ -1,6 +1,6 @@
 """What the kit costs over the plain SDK, both measured in turn on the same server.
 
-    python tests/benchmark/run.py                        the whole table, about six minutes
+    python tests/benchmark/run.py                        the whole table, about eight minutes
     python tests/benchmark/run.py worker --rounds 9      one of its parts, more closely
 
 Linux only. In each round both sides do the same, and the one that goes first changes from round to
