@@ -30,10 +30,14 @@ def problem(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
 
 def read_file(path: Path) -> bytes:
     """The content of a regular file of 1 MiB or less; raises `OSError` or `ValueError`."""
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode) or about.st_size > 2**20:
+    data = b""
+    if regular := stat.S_ISREG(path.stat().st_mode):
+        # Never by its size, which is 0 in /proc; and a pipe may have taken its place by now.
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            data = file.read(2**20 + 1)
+    if not regular or len(data) > 2**20:
         raise ValueError("it is not a regular file of 1 MiB or less")
-    return path.read_bytes()
+    return data
 
 
 def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | None]:

@@ -1,7 +1,8 @@
 """Ensures that a process exits in time, and reports what holds it up.
 
-After a signal a script has `seconds` to finish: then a timer ends it, a second later `faulthandler`
-if the event loop's thread never yields, and for the worker, `guard` if nothing in it can run.
+After a signal a script has `seconds` to finish; then a timer ends it. Where code holds the GIL no
+timer runs, and `faulthandler` ends it a second later. If not even the signal's handler could run,
+`guard` ends the worker.
 """
 
 import asyncio

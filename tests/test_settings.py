@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -251,6 +252,12 @@ def test_the_environment_wins_over_env_file_over_profile_over_default(
     sources = ["environment", ".env", *["profile default"] * bool(toml)]
     assert [one.source for one in settings.values if one.setting == name] == sources
     assert "file:1" not in str(connection(settings))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that has no size")
+def test_a_file_is_read_within_bounds_whatever_size_it_claims(read: Reader) -> None:
+    read({"TEMPORAL_API_KEY_FILE": "/proc/kallsyms", "TEMPORAL_ADDRESS": "localhost:7233"})
+    assert "not a regular file of 1 MiB or less" in read.problems
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t", "\n", " \r\n "])
