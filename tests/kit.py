@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import random
 import re
 import shutil
 import socket
@@ -50,10 +51,12 @@ NAMESPACES = ("payments.a1b2c", "elsewhere")  # beside `default`
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody uses, from below those that systems hand out to every connection."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _start(command: list[str], out: int, **how: Any) -> subprocess.Popen[bytes]:
