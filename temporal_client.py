@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.enums.v1 import WorkerVersioningMode
 from temporalio.api.workflowservice import v1 as api
-from temporalio.client import Client, GrpcCompression, HttpConnectProxyConfig, KeepAliveConfig
+from temporalio.client import Client, GrpcCompression, KeepAliveConfig
 
 from temporal_findings import Failure, Finding, SettingsError, error, log, redact
 from temporal_proxy import find_proxy
@@ -21,7 +21,6 @@ from temporal_settings import HEADER, OFFICIAL, Settings, Value, read_settings, 
 CONNECT_SECONDS = 8.0
 FOLLOW_SECONDS = 5.0
 STALE_SECONDS = 60.0  # an idle worker polls at least once a minute
-CLOUD_HOST = re.compile(r"(.+\.)?(tmprl\.cloud|api\.temporal\.io)\.?|cloud\.temporal\.io", re.I)
 CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]{5,}", re.I)
 API_KEY = ("TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", f"{HEADER}AUTHORIZATION")
 CERT = ("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")
@@ -57,7 +56,7 @@ def load_settings() -> Settings:
 
 async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any) -> Client:
     """Connect with these settings; with `metrics`, serve them on TEMPORAL_METRICS_ADDRESS."""
-    proxy = proxy_of(settings)
+    proxy = find_proxy(settings)
     options: dict[str, Any] = {
         **settings.profile.to_client_connect_config(),
         "http_connect_proxy_config": proxy,
@@ -119,44 +118,39 @@ async def describe_namespace(client: Client) -> None:
 
 
 async def find_worker(client: Client, queue: str, since: float = 0, ahead: float = 0) -> Finding:
-    """Check whether a worker is polling a task queue for workflows; raises `RPCError`.
+    """Check whether a worker is polling a task queue for new workflow runs; raises `RPCError`.
 
     One counts as running if it has polled after `since` (Unix time) and within the last minute.
     `ahead` are the seconds by which this machine's clock is ahead of the server's.
     """
-    ask, queues = client.workflow_service.describe_task_queue, TaskQueue(name=queue)
-    request = api.DescribeTaskQueueRequest(namespace=client.namespace, task_queue=queues)
+    request = api.DescribeTaskQueueRequest(namespace=client.namespace)
+    request.task_queue.name = queue
+    ask = client.workflow_service.describe_task_queue
     found = await ask(request, timeout=timedelta(seconds=2))
-    polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in found.pollers]
+    current = version_of(found.versioning_info.current_deployment_version)
+    pollers = [one for one in found.pollers if version_of(one.deployment_options) == current]
+    polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in pollers]
     age = time.time() - ahead - max(polls, default=0)
     if age <= min(STALE_SECONDS, time.time() - since + 1):  # 1 s for two clocks
         return Finding("ok", f"{len(polls)} on {queue!r}, the last poll {max(age, 0):.0f} s ago")
-    ago = f" for {age:.0f} s" if polls else ""
-    start = "python workers/worker.py   # in another terminal, with the same settings"
-    text = f"no worker polls the task queue {queue!r} in namespace {client.namespace!r}{ago}"
-    return Finding("warning", text, (start,))
+    text = f"no worker polls the task queue {queue!r} in namespace {client.namespace!r}"
+    fix = "python workers/worker.py   # in another terminal, with the same settings"
+    if len(pollers) < len(found.pollers):  # there are workers, but new runs do not go to them
+        text += f" as the current version, {current!r}" if current else " without a version"
+        fix = "python scripts/check_temporal_config.py tells which version is needed"
+    return Finding("warning", text + (f" for {age:.0f} s" if polls else ""), (fix,))
 
 
-def on_cloud(settings: Settings) -> bool:
-    """Whether the server is Temporal Cloud, reached by its own name or a private one."""
-    names = host_of(settings), settings["TEMPORAL_TLS_SERVER_NAME"]
-    return any(map(CLOUD_HOST.fullmatch, names))
-
-
-def host_of(settings: Settings) -> str:
-    """The host of the address, in lower case."""
-    return re.sub(r":\d*$", "", settings["TEMPORAL_ADDRESS"]).rstrip(".").lower()
-
-
-def proxy_of(settings: Settings) -> HttpConnectProxyConfig | None:
-    """The proxy on the way to the server, if any; raises `ValueError` if it cannot be used."""
-    host, port = host_of(settings).strip("[]"), settings["TEMPORAL_ADDRESS"].rpartition(":")[2]
-    return find_proxy(settings["HTTPS_PROXY"], settings["NO_PROXY"], host, port)
+def version_of(deployment: Any) -> str:
+    """A Worker Deployment Version as text; empty for none, as workers without versioning have."""
+    mode = getattr(deployment, "worker_versioning_mode", None)
+    name = f"{deployment.deployment_name} {deployment.build_id}".strip()
+    return "" if mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_UNVERSIONED else name
 
 
 def name_server(settings: Settings) -> str:
     """How log messages refer to the server."""
-    if on_cloud(settings):
+    if settings.on_cloud:
         return f"Temporal Cloud: {settings['TEMPORAL_NAMESPACE']}"
     return f"Temporal server: {settings['TEMPORAL_ADDRESS']}"
 
@@ -171,7 +165,7 @@ def find_problems(settings: Settings) -> Iterator[Finding]:
             text = f"{one.name} is not a setting: did you mean {close[0]}?"
             yield error(text, f"{close[0]}=<the value of {one.name}>")
     try:
-        proxy_of(settings)
+        find_proxy(settings)
     except ValueError:
         text = f"{settings.value('HTTPS_PROXY')}: the SDK can use HTTP proxies alone"
         yield error(text, "HTTPS_PROXY=http://<host>:<port>")
@@ -197,7 +191,7 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
     for here, there in ((CERT, CERT_KEY), (CERT_KEY, CERT), VERSION, VERSION[::-1]):
         if first(*here) and not first(*there):
             yield error(f"{first(*here)} is set without {there[0]}", f"{there[0]}=<value>")
-    cloud, credential = on_cloud(settings), first(*API_KEY, *CERT, *CERT_KEY)
+    cloud, credential = settings.on_cloud, first(*API_KEY, *CERT, *CERT_KEY)
     namespace = CLOUD_NAMESPACE.fullmatch(settings["TEMPORAL_NAMESPACE"])
     if (cloud or credential or namespace) and not settings.is_set("TEMPORAL_ADDRESS"):
         text = f"TEMPORAL_ADDRESS is not set, but {credential or 'a Temporal Cloud name'} is"
@@ -209,7 +203,7 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
         port = "" if ":" in url[2] else ":7233" if cloud else ":443"
         yield error(text, f"{address.name}={url[2]}{port}")
     if cloud and not settings.is_set("TEMPORAL_NAMESPACE"):
-        name = host_of(settings).removesuffix(".tmprl.cloud")
+        name = settings.host.removesuffix(".tmprl.cloud")
         name = name if CLOUD_NAMESPACE.fullmatch(name) else "<name>.<account>"
         yield error("TEMPORAL_NAMESPACE is not set", f"TEMPORAL_NAMESPACE={name}")
     if cloud and not credential:

@@ -10,13 +10,16 @@ from urllib.parse import unquote, urlsplit
 
 from temporalio.service import HttpConnectProxyConfig
 
+from temporal_settings import Settings
 
-def find_proxy(proxy: str, exempt: str, host: str, port: str) -> HttpConnectProxyConfig | None:
-    """The proxy for a host, from the texts of HTTPS_PROXY and NO_PROXY.
+
+def find_proxy(settings: Settings) -> HttpConnectProxyConfig | None:
+    """The proxy on the way to the server, if any.
 
     Raises `ValueError` if the SDK cannot use it, as it speaks nothing but HTTP to a proxy.
     """
-    if not proxy or _is_exempt(exempt, host, port):
+    proxy, port = settings["HTTPS_PROXY"], settings["TEMPORAL_ADDRESS"].rpartition(":")[2]
+    if not proxy or _is_exempt(settings["NO_PROXY"], settings.host.strip("[]"), port):
         return None
     url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     if url.scheme != "http" or not url.hostname:

@@ -49,6 +49,7 @@ DEFAULTS = {
     "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS": "30",
 }
 OFFICIAL = {name: setting for setting, names in SETTINGS.items() for name in (setting, *names)}
+CLOUD_HOST = re.compile(r"(.+\.)?(tmprl\.cloud|api\.temporal\.io)\.?|cloud\.temporal\.io", re.I)
 HEADER = "TEMPORAL_GRPC_META_"  # TEMPORAL_GRPC_META_X_TEAM=a sends the header x-team: a
 SETTING_LIKE = re.compile(r"(\$env:)?te?[mp]", re.I)  # may be a misspelled setting
 SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|AUTHORIZATION|_DATA)$", re.I)
@@ -101,6 +102,16 @@ class Settings:
         value = self.value(setting)
         return value.source != "default" and bool(value.text)
 
+    @property
+    def host(self) -> str:
+        """The host of the address, in lower case."""
+        return re.sub(r":\d*$", "", self["TEMPORAL_ADDRESS"]).rstrip(".").lower()
+
+    @property
+    def on_cloud(self) -> bool:
+        """Whether the server is Temporal Cloud, reached by its own name or a private one."""
+        return any(map(CLOUD_HOST.fullmatch, (self.host, self["TEMPORAL_TLS_SERVER_NAME"])))
+
     def __getitem__(self, setting: str) -> str:
         """The effective text, or an empty string; the path where a setting names a file."""
         return self.value(setting).text
@@ -123,7 +134,7 @@ def read_settings(
     env = {setting: one.text for setting, one in counts.items()}
     for setting in [name for name in env if name != text_setting(name)]:
         with problem(problems, str(counts[setting]), f"{counts[setting].name}=<path of the file>"):
-            text = read_file(Path(env.pop(setting))).decode("utf-8-sig", "replace").strip()
+            text = read_file(env.pop(setting)).decode("utf-8-sig", "replace").strip()
             remember_secret(text)
             env[text_setting(setting)] = text
             if not text:

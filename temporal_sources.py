@@ -28,10 +28,10 @@ def problem(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
         problems.append(error(f"{what}: " + "; ".join(dict.fromkeys((said[0], reason))), fix))
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: str | Path) -> bytes:
     """The content of a regular file of 1 MiB or less; raises `OSError` or `ValueError`."""
     data = b""
-    if regular := stat.S_ISREG(path.stat().st_mode):
+    if regular := stat.S_ISREG(os.stat(path).st_mode):
         # Never by its size, which is 0 in /proc; and a pipe may have taken its place by now.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             data = file.read(2**20 + 1)
@@ -57,11 +57,11 @@ def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | Non
     return {}
 
 
-def toml_path(named: str | None) -> Path:
+def toml_path(named: str | None) -> str:
     """Where the TOML file is: as named, or where Temporal's loader looks for it."""
     homes = {"darwin": "~/Library/Application Support", "win32": "~/AppData/Roaming"}
     home = homes.get(sys.platform) or os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(named or os.path.expanduser(f"{home}/temporalio/temporal.toml"))
+    return named or os.path.expanduser(f"{home}/temporalio/temporal.toml")
 
 
 def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[str, str]:
@@ -69,7 +69,7 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
     named, name = given.get("TEMPORAL_CONFIG_FILE"), given.get("TEMPORAL_PROFILE", "default")
     path = toml_path(named)
     fix = f"fix {path}" + (", or take TEMPORAL_CONFIG_FILE away" if named else "")
-    with problem(problems, str(path), fix):
+    with problem(problems, path, fix):
         source = read_file(path) if named or os.path.exists(path) else b""
         profiles = ClientConfig.load(config_source=source, override_env_vars={}).profiles
         wanted = "TEMPORAL_PROFILE" in given or (profiles and "TEMPORAL_ADDRESS" not in given)

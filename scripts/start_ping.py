@@ -17,14 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
-from temporal_client import (
-    connect,
-    describe_namespace,
-    find_worker,
-    load_settings,
-    name_server,
-    on_cloud,
-)
+from temporal_client import connect, describe_namespace, find_worker, load_settings, name_server
 from temporal_findings import Failure, error, log, redact
 from temporal_script import arguments, explained, run
 from temporal_settings import DEFAULTS, Settings
@@ -63,8 +56,8 @@ async def ping(client: Client, settings: Settings, timeout: float) -> str:
 
 def web_ui(settings: Settings, workflow_id: str, run_id: str) -> str:
     """Where Temporal's Web UI shows a run; empty where that is not known."""
-    base = "https://cloud.temporal.io" if on_cloud(settings) else "http://localhost:8233"
-    if not on_cloud(settings) and settings["TEMPORAL_ADDRESS"] != DEFAULTS["TEMPORAL_ADDRESS"]:
+    base = "https://cloud.temporal.io" if settings.on_cloud else "http://localhost:8233"
+    if not settings.on_cloud and settings["TEMPORAL_ADDRESS"] != DEFAULTS["TEMPORAL_ADDRESS"]:
         return ""
     namespace = settings["TEMPORAL_NAMESPACE"]
     return f"{base}/namespaces/{namespace}/workflows/{workflow_id}/{run_id}"

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from temporal_client import on_cloud
 from temporal_doctor.values import check_end, warning
 from temporal_findings import Finding, error
 from temporal_settings import Settings, Value
@@ -122,7 +121,7 @@ def _check_pair(settings: Settings) -> Iterator[Finding]:
     name, key = (pem_value(settings, kind).name for kind in (CERT, KEY))
     what = f"the client certificate in {name}"
     fix = f"{name}=<a valid client certificate>, with its key"
-    cloud = on_cloud(settings)
+    cloud = settings.on_cloud
     try:
         found = inspect_certificate(settings)
     except ssl.SSLCertVerificationError as problem:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from temporal_client import CERT, CERT_KEY, CLOUD_HOST, CLOUD_NAMESPACE, on_cloud
+from temporal_client import CERT, CERT_KEY, CLOUD_NAMESPACE
 from temporal_doctor.certificates import check_certificates
 from temporal_doctor.values import (
     api_key_line,
@@ -21,7 +21,7 @@ from temporal_doctor.values import (
     warning,
 )
 from temporal_findings import Finding, error, redact
-from temporal_settings import HEADER, Settings, Value, text_setting
+from temporal_settings import CLOUD_HOST, HEADER, Settings, Value, text_setting
 
 ADDRESS, NAMESPACE, API_KEY = "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY"
 TLS, SERVER_NAME = "TEMPORAL_TLS", "TEMPORAL_TLS_SERVER_NAME"
@@ -115,7 +115,7 @@ def _judge(settings: Settings, value: Value, setting: str, text: str) -> Iterato
 def _at_cloud(settings: Settings) -> bool:
     """Whether the server is Temporal Cloud, however its address is spelled."""
     host = find_host_port(settings[ADDRESS])[0]
-    return on_cloud(settings) or bool(CLOUD_HOST.fullmatch(host))
+    return settings.on_cloud or bool(CLOUD_HOST.fullmatch(host))
 
 
 def _broken(settings: Settings, setting: str, text: str, source: str) -> list[tuple[str, ...]]:
@@ -151,7 +151,7 @@ def _fix(settings: Settings, value: Value, rules: list[tuple[str, ...]]) -> str:
             return f"{value.name}={better}"
     if line := next((rule[4] for rule in rules if rule[4]), ""):
         return line.format(name=value.name, unset=value.removal, data=text_setting(setting))
-    known = cloud_namespace(settings) or on_cloud(settings)
+    known = cloud_namespace(settings) or settings.on_cloud
     plain = not secret and re.fullmatch("(?!default$)[a-z0-9-]+", text)
     words = {
         ADDRESS: namespace_endpoint(settings) if known else "<host:port>",
@@ -208,7 +208,7 @@ def _check_hosts(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_credentials(settings: Settings) -> Iterator[Finding]:
-    cloud, header = on_cloud(settings), settings.value(f"{HEADER}AUTHORIZATION")
+    cloud, header = settings.on_cloud, settings.value(f"{HEADER}AUTHORIZATION")
     keys = [key for key in (key_value(settings), header) if key.text]
     pair = [settings.value(name) for name in (*CERT, *CERT_KEY) if settings.is_set(name)]
     if len(keys) > 1:
@@ -246,5 +246,5 @@ def _check_api_key(settings: Settings) -> Iterator[Finding]:
     if key.startswith("eyJ") and not claims:
         yield warning(f"{value} looks cut off", api_key_line(settings))
     if isinstance(end := claims.get("exp"), (int, float)):
-        fix, cloud = api_key_line(settings, "a new one"), on_cloud(settings)
+        fix, cloud = api_key_line(settings, "a new one"), settings.on_cloud
         yield from check_end(f"the API key in {value.name}", end, fix, cloud)

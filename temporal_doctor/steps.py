@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -11,13 +11,14 @@ from threading import Thread
 from typing import Any
 from uuid import uuid4
 
-from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
-from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueueVersioningInfo
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice import v1 as api
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from temporal_client import STALE_SECONDS, connect, describe_namespace, find_worker
+from temporal_client import STALE_SECONDS, connect, describe_namespace, find_worker, version_of
 from temporal_doctor.reasons import AUTHENTICATION, NAME, TCP, TLS
 from temporal_doctor.target import Target, look_closer
 from temporal_doctor.values import warning, with_rivals
@@ -27,7 +28,6 @@ from temporal_settings import DEFAULTS, Settings
 TITLES = ("name resolution", "TCP", "TLS", "authentication", "namespace", "workers")
 LIMIT, CLOCK = timedelta(seconds=0.7), timedelta(seconds=3)  # a poll must have 2 s
 ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
 
 
 async def walk(settings: Settings, seconds: float = 7) -> AsyncIterator[Finding]:
@@ -105,13 +105,18 @@ async def look_for_workers(target: Target) -> Finding:
         activities = await _describe(client, client.namespace, queue, ACTIVITY)
     except RPCError as problem:
         return warning(f"who polls {queue!r} is unknown: {redact(problem.message, 200)}")
+    polls = _fresh(found, target.ahead)
     if finding.level == "ok":
         waiting = activities.stats.approximate_backlog_count
         if waiting and not _fresh(activities, target.ahead):
             text = f"{finding.text}; {waiting} activities wait, and no worker polls for them"
             fix = "register them in ACTIVITIES of workers/worker.py, and restart the worker"
             return warning(text, fix)
-        return _not_current(_fresh(found, target.ahead), found.versioning_info) or finding
+        return finding
+    if polls:  # as versions that new runs do not go to
+        return warning(
+            finding.text, *route(polls, found.versioning_info.current_deployment_version)
+        )
     last = [f": {redact(one.identity, 200)} is busy, or gone" for one in found.pollers[:1]]
     fixes = (*finding.fixes, *await _find_elsewhere(target, queue))
     return warning("".join([finding.text, *last]), *fixes)
@@ -132,22 +137,20 @@ async def measure_clock(client: Client) -> float:
     return began - mine[0].last_access_time.ToNanoseconds() / 1e9 if mine else 0
 
 
-def _not_current(polls: list[PollerInfo], to: TaskQueueVersioningInfo) -> Finding | None:
-    """What is wrong if new runs are routed to a Worker Deployment Version that none polls as."""
-    options = [one.deployment_options for one in polls]
-    versions = [one for one in options if one.worker_versioning_mode == VERSIONED]
-    builds = {(one.deployment_name, one.build_id) for one in versions}
-    both = (to.current_deployment_version, to.ramping_deployment_version)
-    routed = {(one.deployment_name, one.build_id) for one in both if one.build_id}
-    unversioned = not routed and len(versions) < len(options)
-    if builds & routed or unversioned or not (builds or routed):
-        return None
-    name, build = (quote(redact(part, 200)) for part in max(builds or routed))
-    fix = f"TEMPORAL_DEPLOYMENT_NAME={name} TEMPORAL_WORKER_BUILD_ID={build} for a worker"
-    if builds:
-        command = "temporal worker deployment set-current-version"
-        fix = f"{command} --deployment-name {name} --build-id {build} --yes"
-    return warning("no version that polls is the current one: no worker gets new runs", fix)
+def route(polls: list[PollerInfo], current: WorkerDeploymentVersion) -> Iterator[str]:
+    """The lines that bring new runs and the workers that poll together."""
+
+    def quoted(one: Any) -> list[str]:
+        return [quote(redact(part, 200)) for part in (one.deployment_name, one.build_id)]
+
+    if current.build_id:
+        name, build = quoted(current)
+        yield f"TEMPORAL_DEPLOYMENT_NAME={name} TEMPORAL_WORKER_BUILD_ID={build} for a worker"
+    versions = [one.deployment_options for one in polls if version_of(one.deployment_options)]
+    name, build = quoted(versions[0] if versions else current)
+    to = f"--build-id {build}" if versions else "--unversioned"
+    command = "temporal worker deployment set-current-version --yes --deployment-name"
+    yield f"{'or ' if current.build_id else ''}{command} {name} {to}"
 
 
 async def _describe(client: Client, namespace: str, queue: str, kind: Any = None) -> Any:

@@ -19,7 +19,8 @@ from temporal_doctor.certificates import inspect_certificate, pem_value, trust, 
 from temporal_doctor.reasons import Row
 from temporal_doctor.values import api_key_line, find_host_port, namespace_endpoint
 from temporal_findings import Finding, error, redact
-from temporal_settings import Settings
+from temporal_proxy import find_proxy
+from temporal_settings import CLOUD_HOST, Settings
 
 # An HTTP/2 client's preface and empty SETTINGS; a gRPC server begins with SETTINGS too.
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
@@ -43,7 +44,7 @@ class Target:
         self.port = int(port or (443 if told else 80))
         self.name = tls.domain or self.host
         own = core.client_options().get("http_connect_proxy_config")
-        self.proxy = own or core.proxy_of(settings)
+        self.proxy = own or find_proxy(settings)
         namespace = settings["TEMPORAL_NAMESPACE"]
         marks = map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))
         traits = {
@@ -51,8 +52,8 @@ class Target:
             "cert": tls.client_cert,
             "TLS": told,
             "CA": tls.server_root_ca_cert,
-            "cloud-name": core.CLOUD_HOST.fullmatch(self.name),
-            "of-cloud": core.on_cloud(settings) or core.CLOUD_NAMESPACE.fullmatch(namespace),
+            "cloud-name": CLOUD_HOST.fullmatch(self.name),
+            "of-cloud": settings.on_cloud or core.CLOUD_NAMESPACE.fullmatch(namespace),
             "local": self.host in ("localhost", "127.0.0.1", "::1"),
             "container": "KUBERNETES_SERVICE_HOST" in os.environ or any(marks),
             "7233": self.port == 7233,

@@ -12,7 +12,7 @@ from shlex import quote
 
 from temporalio.envconfig import ClientConfig
 
-from temporal_client import API_KEY, CERT, CERT_KEY, CLOUD_NAMESPACE, on_cloud
+from temporal_client import API_KEY, CERT, CERT_KEY, CLOUD_NAMESPACE
 from temporal_findings import Finding, error, redact
 from temporal_settings import OFFICIAL, Settings, Value
 from temporal_sources import read_file, toml_path
@@ -128,7 +128,7 @@ def check_names(settings: Settings, refused: str) -> Iterator[Finding]:
         mine = re.match(r"TE?MP\w*_|TE[MP]\w{3,7}_", plain)
         foreign = FOREIGN.fullmatch(plain)
         told = f"{value.name} is not" in refused
-        if value.setting or not mine or told or (foreign and not on_cloud(settings)):
+        if value.setting or not mine or told or (foreign and not settings.on_cloud):
             continue
         text, meant = f"{value.name} is not a setting and is ignored", _guess(plain)
         if plain.startswith("TEMPORAL_MAX_CONCURRENT_"):
@@ -159,8 +159,8 @@ def check_sources(settings: Settings) -> Iterator[Finding]:
     yield from _check_toml(settings, toml)
     for winner, value in find_rivals(settings):
         yield warning(f"{winner} wins over {value}", winner.removal, f"or {value.removal}")
-    files = [env_file, toml, *(Path(settings[name]) for name in (CERT[0], CERT_KEY[0]))]
-    paths = [str(file) for file in files if file and re.search(PRIVATE, _text(file))]
+    files = str(env_file or ""), toml, settings[CERT[0]], settings[CERT_KEY[0]]
+    paths = [file for file in files if re.search(PRIVATE, _text(file))]
     paths.append(settings["TEMPORAL_API_KEY_FILE"])
     for path in filter(os.path.isfile, dict.fromkeys(paths)):
         if os.name == "posix" and os.stat(path).st_mode & 0o077:
@@ -180,13 +180,13 @@ def _check_env_file(settings: Settings, env_file: Path) -> Iterator[Finding]:
         yield warning(text, "remove the # from the lines you filled in")
 
 
-def _text(path: Path) -> str:
+def _text(path: str | Path) -> str:
     with suppress(OSError, ValueError):
         return read_file(path).decode(errors="replace")
     return ""
 
 
-def _check_toml(settings: Settings, file: Path) -> Iterator[Finding]:
+def _check_toml(settings: Settings, file: str) -> Iterator[Finding]:
     """A login that is no credential, and a name that is not a field: the loader ignores both."""
     content, profile = _text(file), settings["TEMPORAL_PROFILE"] or "default"
     if profile in re.findall(OAUTH, content) and not any(map(settings.is_set, CREDENTIALS)):

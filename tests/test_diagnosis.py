@@ -21,10 +21,13 @@ from cases import Case, env, fill, filled
 from cloud_front import CloudFront
 from inside import SECONDS, Script, captured, run_now, run_script
 from kit import CHECK, PING, WORKER, DevServer, Kit, RunningScript
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions, WorkerDeploymentVersion
+from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.client import Client
 from world import World, leaks
 
 import temporal_client
+from temporal_doctor.steps import route
 
 MARKS = {"error": "✗", "warning": "⚠"}
 AT_ONCE = 4  # so that none is late because of the others: here the servers run as well
@@ -286,6 +289,18 @@ def test_workers_elsewhere_are_pointed_to_and_one_that_polls_is_seen(
     assert queue in said
     assert namespace in said
     assert re.match(r"✓ workers: \d on 'invoices', the last poll \d+ s ago", seen)
+
+
+def test_new_runs_and_workers_of_other_versions_are_brought_together() -> None:
+    version = WorkerDeploymentOptions(deployment_name="b", build_id="1")
+    plain, other = PollerInfo(), PollerInfo(deployment_options=version)
+    none = WorkerDeploymentVersion()
+    current = WorkerDeploymentVersion(deployment_name="my app", build_id="2")
+    command = "temporal worker deployment set-current-version --yes --deployment-name"
+    start = "TEMPORAL_DEPLOYMENT_NAME='my app' TEMPORAL_WORKER_BUILD_ID=2 for a worker"
+    assert [*route([plain, other], none)] == [f"{command} b --build-id 1"]
+    assert [*route([plain, other], current)] == [start, f"or {command} b --build-id 1"]
+    assert [*route([plain], current)] == [start, f"or {command} 'my app' --unversioned"]
 
 
 @pytest.mark.slow

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from cloud_front import NAMESPACE, Certificates, CloudFront
-from kit import CHECK, DevServer, Kit, RunningScript, expect_nothing_left, temporal
+from inside import run_now
+from kit import CHECK, PING, DevServer, Kit, RunningScript, expect_nothing_left, temporal
 from pings import Load, wait_until
 from tcp import Listener, carry
 
@@ -214,7 +215,8 @@ DEPLOYMENT = "ping"
 def make_current(server: DevServer, number: str) -> None:
     """Send new runs to this build from now on, as soon as the server knows it."""
     command = [temporal(), "worker", "deployment", "set-current-version", "--yes"]
-    command += ["--address", server.address, "--deployment-name", DEPLOYMENT, "--build-id", number]
+    command += ["--address", server.address, "--deployment-name", DEPLOYMENT]
+    command += ["--build-id", number] if number else ["--unversioned"]
     # A development server with two busy cores may need longer than it allows itself.
     wait_until(
         lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0,
@@ -245,15 +247,33 @@ def test_a_rollout_of_two_builds_answers_every_ping(kit: Kit, server: DevServer)
     team.let_go()
 
 
-def test_the_check_tells_that_no_version_is_the_current_one(kit: Kit, server: DevServer) -> None:
+def test_workers_that_new_runs_do_not_go_to_are_told_of(kit: Kit, server: DevServer) -> None:
+    address = {"TEMPORAL_ADDRESS": server.address}
+
+    def warned(text: str) -> str:
+        """What the ping warns of, and the check too."""
+        whole = f"no worker polls the task queue 'ap-default' in namespace 'default'{text}"
+        with kit.start(PING, **address) as ping:
+            ping.wait_for(whole, 10)
+            ping.wait_for("  → python scripts/check_temporal_config.py tells")
+        return whole
+
     def checked() -> str:
-        done = kit.run(CHECK, TEMPORAL_ADDRESS=server.address)
-        assert done.returncode == 0, done.stdout
+        done = run_now(CHECK, address)
+        assert done.code == 0, done
         return done.stdout
 
-    Team(kit, server).hire(**build("1"))
-    fix = f"set-current-version --deployment-name {DEPLOYMENT} --build-id 1"
-    wait_until(lambda: fix in checked(), "the check tells how a version becomes current")
+    team = Team(kit, server)
+    versioned = team.hire(**build("1"))
+    whole = warned(" without a version")
+    command = f"temporal worker deployment set-current-version --yes --deployment-name {DEPLOYMENT}"
+    assert f"⚠ workers: {whole}\n  → {command} --build-id 1\n" in checked()
     make_current(server, "1")
     # The queue hears of it later: from a worker that polls, if it was new to the version.
     wait_until(lambda: "⚠" not in checked(), "the queue knows it")
+    versioned.stop()
+    team.hire()
+    warned(" as the current version, 'ping 1'")
+    make_current(server, "")
+    with kit.start(PING, **address) as ping:
+        ping.ping_ok()

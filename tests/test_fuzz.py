@@ -13,7 +13,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ from temporalio.api.workflowservice import v1 as api
 from world import BAD_GATEWAY, World, answer, jwt, leaks
 
 import temporal_client
+import temporal_findings
 from temporal_settings import HEADER, OFFICIAL
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs and devices are POSIX's")
-SLOW = [pytest.mark.slow]
+SLOW, BATCH = [pytest.mark.slow], 20  # seeds in a test
 FORGED = "\x1b[2J\x1b]0;mine\x07\r✓ settings: complete and sound\n\u202e\u2066\x9b"
 AUTHORIZATION = f"{HEADER}AUTHORIZATION"
 NAMES = [*OFFICIAL, AUTHORIZATION, f"{HEADER}X_TEAM", "TEMPORAL_CLOUD_API_KEY", "temp_token"]
@@ -56,13 +57,29 @@ CONTENTS = [
 ]
 
 
+Worlds = Callable[[int], Iterator[tuple[random.Random, World]]]
+
+
 @pytest.fixture
-def own(tmp_path: Path, dev_server: DevServer, certificates: Certificates) -> Iterator[World]:
-    """A world that ends with its test."""
-    (tmp_path / "world").mkdir()
-    world = World(tmp_path / "world", dev_server, certificates, "")
-    with world.closing:
-        yield world
+def worlds(tmp_path: Path, dev_server: DevServer, certificates: Certificates) -> Worlds:
+    """Chance and a world of its own for each of the next seeds."""
+
+    def make(first: int) -> Iterator[tuple[random.Random, World]]:
+        for seed in range(first, first + BATCH):
+            print(f"seed {seed}")  # pytest shows the last of them where a test fails
+            temporal_findings._secrets.clear()
+            folder = tmp_path / str(seed) / "world"
+            folder.mkdir(parents=True)
+            world = World(folder, dev_server, certificates, "")
+            with world.closing:
+                yield random.Random(seed), world
+
+    return make
+
+
+def batches(quick: int, seeds: int) -> list[Any]:
+    """The first seed of each batch; so many seeds are for the quick tests."""
+    return [pytest.param(n, marks=SLOW * (n >= quick)) for n in range(0, seeds, BATCH)]
 
 
 def draw_secret(chance: random.Random, *special: str) -> str:
@@ -72,18 +89,17 @@ def draw_secret(chance: random.Random, *special: str) -> str:
     return chance.choice([token, chance.randbytes(16).hex(), letters, "k3y,7"])
 
 
-def make_files(world: World) -> list[str]:
-    """Files of every kind; some hold the secret."""
-    folder = world.folder.with_name("files")
-    folder.mkdir()
-    os.mkfifo(folder / "fifo")
-    (folder / "loop").symlink_to("loop")
-    (folder / "dangling").symlink_to("nowhere")
-    for number, content in enumerate(CONTENTS):
-        file = folder / f"{number}"
-        file.write_bytes(content.replace(b"SECRET", world.key.encode()))
-        file.chmod(0o644 if number % 2 else 0o600)
-    return [str(file) for file in [folder, *sorted(folder.iterdir())]]
+def make_file(world: World, kind: int) -> str:
+    """A file of some kind; some hold the secret."""
+    file = world.folder.with_name(f"file-{kind}")
+    if kind < len(CONTENTS) and not file.exists():
+        file.write_bytes(CONTENTS[kind].replace(b"SECRET", world.key.encode()))
+        file.chmod(0o644 if kind % 2 else 0o600)
+    elif kind == len(CONTENTS) and not file.exists():
+        os.mkfifo(file)
+    elif kind > len(CONTENTS) and not file.is_symlink():
+        file.symlink_to(["nowhere", file.name, "."][kind - len(CONTENTS) - 1])
+    return str(file)
 
 
 def draw_settings(chance: random.Random, world: World) -> tuple[dict[str, str], Path]:
@@ -91,9 +107,14 @@ def draw_settings(chance: random.Random, world: World) -> tuple[dict[str, str], 
     key, coded = world.key, quote(world.key, safe="")
     forms = [key, f"Bearer {key}", coded, json.dumps(key), f"{key}:7233", f"me:{key}@127.0.0.1:9"]
     forms += [f"http://me:{coded}@127.0.0.1:9", base64.b64encode(key.encode()).decode()]
-    files = make_files(world)
+
+    def draw_file() -> str:
+        return make_file(world, chance.randrange(len(CONTENTS) + 4))
+
     values = {
-        name: chance.choice(chance.choice([forms, TEXTS, files]))
+        name: draw_file()
+        if chance.random() < 0.33
+        else chance.choice(chance.choice([forms, TEXTS]))
         for name in chance.sample(NAMES, chance.randint(1, 6))
     }
     kept = chance.choice(["TEMPORAL_API_KEY", "TEMPORAL_TLS_KEY_DATA", AUTHORIZATION])
@@ -103,7 +124,7 @@ def draw_settings(chance: random.Random, world: World) -> tuple[dict[str, str], 
     if chance.random() < 0.2:
         written = [kept]  # alone: with the others the file may be no `.env` at all
     elif chance.random() < 0.2:
-        return values, Path(chance.choice(files))
+        return values, Path(draw_file())
     text = "".join(form.format(name, values.pop(name)) for name in written)
     return values, world.file(".env", text.encode(errors="surrogateescape"))
 
@@ -125,15 +146,16 @@ def run(path: str, world: World, *settings: Any, **options: Any) -> Script:
     return done
 
 
-@pytest.mark.parametrize("seed", [pytest.param(n, marks=SLOW * (n > 59)) for n in range(2000)])
-def test_hostile_settings(seed: int, own: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = random.Random(seed)
-    own.key = draw_secret(chance)
-    settings, file = draw_settings(chance, own)
-    for path in (CHECK, PING, WORKER, LOCAL)[: 1 if seed % 9 else 4 if seed % 99 == 90 else 3]:
-        nowhere = {} if path == LOCAL else {"target_host": own.nothing}  # and never to Cloud
-        monkeypatch.setattr(temporal_client, "client_options", partial(dict, nowhere))
-        run(path, own, settings, file, offline=True, serve=False, db=None)
+@pytest.mark.parametrize("first", batches(60, 2000))
+def test_hostile_settings(first: int, worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    for chance, own in worlds(first):
+        own.key = draw_secret(chance)
+        settings, file = draw_settings(chance, own)
+        scripts = chance.choices([1, 3, 4], [80, 10, 1])[0]
+        for path in (CHECK, PING, WORKER, LOCAL)[:scripts]:
+            nowhere = {} if path == LOCAL else {"target_host": own.nothing}  # and never to Cloud
+            monkeypatch.setattr(temporal_client, "client_options", partial(dict, nowhere))
+            run(path, own, settings, file, offline=True, serve=False, db=None)
 
 
 def serve(chance: random.Random, text: str) -> grpc.GenericRpcHandler:
@@ -183,15 +205,15 @@ def draw_server(chance: random.Random, world: World) -> str:
     return world.listen(treat) if chance.random() < 0.5 else world.listen_tls(treat)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(n, marks=SLOW * (n > 19)) for n in range(300)])
-def test_hostile_servers(seed: int, own: World) -> None:
-    chance = random.Random(seed)
-    own.key = draw_secret(chance, *'"\\äß€')
-    settings = {"TEMPORAL_ADDRESS": draw_server(chance, own), "TEMPORAL_API_KEY": own.key}
-    settings["TEMPORAL_TLS"] = chance.choice(["true", "false"])
-    settings["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = str(own.server_ca)
-    for path in (CHECK, PING):
-        said = run(path, own, settings, timeout=1.0).stdout
-        # Where else a worker polls is what the server lists, and is told as that.
-        fixes = re.findall("^  → (?!a worker polls).*", said, re.M)
-        assert not [one for one in fixes if "settings: complete" in one or "yyyy" in one]
+@pytest.mark.parametrize("first", batches(20, 300))
+def test_hostile_servers(first: int, worlds: Worlds) -> None:
+    for chance, own in worlds(first):
+        own.key = draw_secret(chance, *'"\\äß€')
+        settings = {"TEMPORAL_ADDRESS": draw_server(chance, own), "TEMPORAL_API_KEY": own.key}
+        settings["TEMPORAL_TLS"] = chance.choice(["true", "false"])
+        settings["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = str(own.server_ca)
+        for path in (CHECK, PING):
+            said = run(path, own, settings, timeout=1.0).stdout
+            # Where else a worker polls is what the server lists, and is told as that.
+            fixes = re.findall("^  → (?!a worker polls).*", said, re.M)
+            assert not [one for one in fixes if "settings: complete" in one or "yyyy" in one]

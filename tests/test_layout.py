@@ -76,8 +76,9 @@ def test_who_knows_whom() -> None:
     doctor = {name for name in known_by if name.partition(".")[0] == "temporal_doctor"}
     guests = {name for name, others in known_by.items() if others & doctor} - doctor
     assert guests <= {"scripts.check_temporal_config", "temporal_script"}
-    for alone in ("findings", "proxy", "watchdog"):
+    for alone in ("findings", "watchdog"):
         assert known_by[f"temporal_{alone}"] == set()
+    assert known_by["temporal_proxy"] == {"temporal_settings"}
     for base in ("sources", "runtime"):
         assert known_by[f"temporal_{base}"] == {"temporal_findings"}
     assert known_by["temporal_settings"] == {"temporal_findings", "temporal_sources"}

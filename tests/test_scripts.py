@@ -15,6 +15,8 @@ from cases import DATA, NO_PAIR, PAIR, filled
 from kit import CHECK, LOCAL, PING, WORKER, DevServer, Kit, RunningScript
 from world import World
 
+from scripts.start_ping import seconds
+
 SCRIPTS = (WORKER, PING, CHECK, LOCAL)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices are POSIX's")
 slow = pytest.mark.slow
@@ -136,7 +138,7 @@ def test_who_is_stopped_says_by_its_code_what_stopped_it(
 @slow
 def test_help_is_0_and_wrong_usage_2(kit: Kit) -> None:
     wrong = [[script, "--nonsense"] for script in SCRIPTS]
-    wrong += [[PING, "--timeout", text] for text in ("soon", "", "nan", "inf", "-1", "0")]
+    wrong.append([PING, "--timeout", "0"])
     shown = [kit.start(script, "--help") for script in SCRIPTS]
     for one in [kit.start(*command) for command in wrong]:
         assert (one.wait(), one.stdout) == (2, "")
@@ -144,6 +146,9 @@ def test_help_is_0_and_wrong_usage_2(kit: Kit) -> None:
     for one in shown:
         assert (one.wait(), one.stderr) == (0, "")
         assert "--verbose" in one.stdout
+    for text in ("soon", "", "nan", "inf", "-1"):
+        with pytest.raises(ValueError, match=r"^(could not .*)?$"):
+            seconds(text)
 
 
 @slow

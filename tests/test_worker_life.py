@@ -123,6 +123,7 @@ def test_it_answers_and_stops_though_nobody_reads_it_or_a_file_is_dead(
     os.set_blocking(end, True)
     said = os.fdopen(end, "rb")
     env = kit.env(**here, TEMPORAL_TLS="false", TEMPORAL_API_KEY_FILE=key_file)
+    env["TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS"] = "5"
     command = ["/bin/sh", "-c", 'exec "$@" 2> "$0"', str(pipe), sys.executable]
 
     async def ping() -> None:
@@ -139,7 +140,7 @@ def test_it_answers_and_stops_though_nobody_reads_it_or_a_file_is_dead(
             next(line for line in said if b"Changed settings not taken up" in line)
         asyncio.run(ping())
         worker.signal(signal.SIGHUP if way == "SIGHUP" else signal.SIGTERM)
-        assert worker.wait(8) == 0
+        assert worker.wait(12) == 0
 
 
 @pytest.mark.slow
