@@ -7,6 +7,7 @@ Results go to standard output and everything else to standard error. Exit codes:
 import argparse
 import asyncio
 import atexit
+import gc
 import logging
 import os
 import select
@@ -62,6 +63,7 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
         logging.getLogger("temporalio").setLevel("WARNING")
         for own in ("workflow", "activity"):  # what your own code logs
             logging.getLogger(f"temporalio.{own}").setLevel("INFO")
+    gc.freeze()  # what has been imported stays: collecting need not look at it
     code = asyncio.run(_run(main, args))
     if not end_runtime():  # a client is still referenced, and keeps threads of the SDK
         threading._shutdown()  # type: ignore[attr-defined]
