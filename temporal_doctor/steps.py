@@ -105,7 +105,6 @@ async def look_for_workers(target: Target) -> Finding:
         activities = await _describe(client, client.namespace, queue, ACTIVITY)
     except RPCError as problem:
         return warning(f"who polls {queue!r} is unknown: {redact(problem.message, 200)}")
-    polls = _fresh(found, target.ahead)
     if finding.level == "ok":
         waiting = activities.stats.approximate_backlog_count
         if waiting and not _fresh(activities, target.ahead):
@@ -113,10 +112,10 @@ async def look_for_workers(target: Target) -> Finding:
             fix = "register them in ACTIVITIES of workers/worker.py, and restart the worker"
             return warning(text, fix)
         return finding
-    if polls:  # as versions that new runs do not go to
-        return warning(
-            finding.text, *route(polls, found.versioning_info.current_deployment_version)
-        )
+    current = found.versioning_info.current_deployment_version
+    version, polls = version_of(current), _fresh(found, target.ahead)
+    if others := [one for one in polls if version_of(one.deployment_options) != version]:
+        return warning(finding.text, *route(others, current))
     last = [f": {redact(one.identity, 200)} is busy, or gone" for one in found.pollers[:1]]
     fixes = (*finding.fixes, *await _find_elsewhere(target, queue))
     return warning("".join([finding.text, *last]), *fixes)
