@@ -53,7 +53,8 @@ TLS = _rows(r"""
     → TEMPORAL_TLS=true
 ^says (HTTP/|<) :: {where} is a web server: gRPC is on port 7233, the Web UI on 8233
     -of-cloud -7233 → {server.name}={host}:7233
-    → {address}
+    -of-cloud 7233 → {address}
+    of-cloud → {address}
 ^says|h2 protocol error :: {where} closes the connection without a word or speaks no gRPC: not a \
 Temporal server, or a proxy
     → {address}

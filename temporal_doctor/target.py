@@ -120,6 +120,8 @@ def look_closer(target: Target, said: str) -> str:
         return "client error\nCaused by: no answer in time" if target.proxy else "TimedOut"
     if re.search("InvalidCertificate|UnrecognisedName", said):
         _note_server_certificate(target)
+        if "UnknownIssuer" not in said:
+            target.traits.discard("CA")  # which is not what is wrong
     elif "Server connection error" not in said and not target.tls:
         return _first_words(target) or said
     elif "cert" in target.traits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -20,7 +21,7 @@ import pytest
 from cases import Case, env, fill, filled
 from cloud_front import CloudFront
 from inside import SECONDS, Script, captured, run_now, run_script
-from kit import CHECK, PING, WORKER, DevServer, Kit, RunningScript
+from kit import CHECK, PING, WORKER, DevServer, Kit, RunningScript, temporal
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions, WorkerDeploymentVersion
 from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.client import Client
@@ -176,7 +177,9 @@ def test_env_file_that_others_may_read(world: World) -> None:
     said = check_offline(env(cases.CLOUD, API_KEY=None), file)
     fix = f"other users of this machine may read it\n  → chmod 600 {file}"
     assert f"⚠ {file} holds a secret, and {fix}" in said
-    file.write_text("TEMPORAL_TASK_QUEUE=payments\n")
+    subprocess.run(fix.rpartition("→ ")[2], shell=True, check=True)
+    assert "⚠" not in check_offline(env(cases.CLOUD, API_KEY=None), file)
+    file = world.file("public.env", "TEMPORAL_TASK_QUEUE=payments\n", 0o644)
     assert "⚠" not in check_offline({}, file)  # a file without secrets
 
 
@@ -186,7 +189,7 @@ def test_settings_in_a_file_beside_env(name: str, tmp_path: Path) -> None:
     file.write_text("TEMPORAL_TASK_QUEUE=payments\n")
     said = check_offline({}, env_file)
     assert f"⚠ {file} has settings, and is not read\n  → mv {file} {env_file}" in said
-    env_file.write_text("TEMPORAL_TASK_QUEUE=payments\n")
+    subprocess.run(f"mv {file} {env_file}", shell=True, check=True)
     assert "⚠" not in check_offline({}, env_file)
 
 
@@ -301,6 +304,20 @@ def test_new_runs_and_workers_of_other_versions_are_brought_together() -> None:
     assert [*route([plain, other], none)] == [f"{command} b --build-id 1"]
     assert [*route([plain, other], current)] == [start, f"or {command} b --build-id 1"]
     assert [*route([plain], current)] == [start, f"or {command} 'my app' --unversioned"]
+
+
+@pytest.mark.slow
+def test_a_namespace_that_is_not_there_is_made_by_the_line_that_is_printed() -> None:
+    with DevServer() as server:
+        here = env(ADDRESS=server.address, NAMESPACE="orders of'26")
+        done = run_now(CHECK, here)
+        [command] = re.findall("  → or (temporal operator namespace create .*)", done.stdout)
+        assert done.code == 1
+        path = f"{Path(temporal()).parent}{os.pathsep}{os.environ['PATH']}"
+        subprocess.run(command, shell=True, env={"PATH": path, **here}, check=True)
+        end = time.monotonic() + 20  # a new one takes some seconds
+        while (done := run_now(CHECK, here)).code:
+            assert time.monotonic() < end, done.stdout
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kit import DevServer, free_port
-from tcp import Listener
+from tcp import Listener, Proxy
 
 HOST = f"{NAMESPACE}.tmprl.cloud"
 NOW = datetime.now(timezone.utc)
@@ -439,6 +439,11 @@ class World:
         other.start()
         self.closing.callback(lambda: other.stop(None).wait(5))
         return f"127.0.0.1:{port}"
+
+    @cached_property
+    def way_to_cloud(self) -> str:
+        """A proxy that takes who asks for Temporal Cloud to the stand-in for it."""
+        return self.closing.enter_context(Proxy({f"{HOST}:7233": self.cloud})).address
 
     @cached_property
     def full(self) -> str:
