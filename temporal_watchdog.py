@@ -82,6 +82,10 @@ def guard(seconds: float) -> None:
     os.kill(parent, signal.SIGUSR2)
     time.sleep(0.2)
     os.kill(parent, signal.SIGKILL)
+    if parent == 1:  # of a container, which no signal from inside kills, but this limit does
+        import resource
+
+        resource.prlimit(parent, resource.RLIMIT_CPU, (1, 1))
     os._exit(0)
 
 
