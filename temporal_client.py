@@ -14,7 +14,6 @@ from temporalio.api.workflowservice import v1 as api
 from temporalio.client import Client, GrpcCompression, KeepAliveConfig
 
 from temporal_findings import Failure, Finding, SettingsError, error, log, redact
-from temporal_proxy import find_proxy
 from temporal_runtime import sdk_runtime
 from temporal_settings import HEADER, OFFICIAL, Settings, Value, read_settings, text_setting
 
@@ -56,7 +55,7 @@ def load_settings() -> Settings:
 
 async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any) -> Client:
     """Connect with these settings; with `metrics`, serve them on TEMPORAL_METRICS_ADDRESS."""
-    proxy = find_proxy(settings)
+    proxy = settings.find_proxy()
     options: dict[str, Any] = {
         **settings.profile.to_client_connect_config(),
         "http_connect_proxy_config": proxy,
@@ -89,26 +88,24 @@ async def follow_credentials(
     `settings` are those of the client in use, and `connect` makes the next one: the function of
     this module, or one of yours. What fails is logged once, and the client in use stays.
     """
-    refused: object = None
+    fresh = told = settings  # what is read, and what was before: a failure is logged once
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
-        tried: object = None
         try:
-            fresh = await asyncio.to_thread(load_settings)  # a network drive may not answer
-            tried = fresh.profile
+            fresh = await asyncio.to_thread(read_settings)  # a network drive may not answer
+            if problems := list(find_problems(fresh)):
+                raise SettingsError(*problems)
             if fresh.profile != settings.profile:
                 client = await connect(fresh)
                 await describe_namespace(client)
                 use(client)
                 settings = fresh
                 log.info("Credentials changed: the new ones are in use")
-            refused = None
-        except Exception as problem:  # compared by what was tried: the SDK's words vary
-            tried = tried or str(problem)
-            if tried != refused:
+        except Exception as problem:
+            if fresh != told:
                 text = problem if isinstance(problem, Failure) else redact(str(problem))
                 log.error("Changed settings not taken up, the old ones stay in use:\n%s", text)
-            refused = tried
+        told = fresh
 
 
 async def describe_namespace(client: Client) -> None:
@@ -148,13 +145,6 @@ def version_of(deployment: Any) -> str:
     return "" if mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_UNVERSIONED else name
 
 
-def name_server(settings: Settings) -> str:
-    """How log messages refer to the server."""
-    if settings.on_cloud:
-        return f"Temporal Cloud: {settings['TEMPORAL_NAMESPACE']}"
-    return f"Temporal server: {settings['TEMPORAL_ADDRESS']}"
-
-
 def find_problems(settings: Settings) -> Iterator[Finding]:
     """What makes the settings unusable: errors of reading, conflicts and missing values."""
     yield from settings.problems
@@ -165,7 +155,7 @@ def find_problems(settings: Settings) -> Iterator[Finding]:
             text = f"{one.name} is not a setting: did you mean {close[0]}?"
             yield error(text, f"{close[0]}=<the value of {one.name}>")
     try:
-        find_proxy(settings)
+        settings.find_proxy()
     except ValueError:
         text = f"{settings.value('HTTPS_PROXY')}: the SDK can use HTTP proxies alone"
         yield error(text, "HTTPS_PROXY=http://<host>:<port>")
@@ -192,10 +182,11 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
         if first(*here) and not first(*there):
             yield error(f"{first(*here)} is set without {there[0]}", f"{there[0]}=<value>")
     cloud, credential = settings.on_cloud, first(*API_KEY, *CERT, *CERT_KEY)
-    namespace = CLOUD_NAMESPACE.fullmatch(settings["TEMPORAL_NAMESPACE"])
-    if (cloud or credential or namespace) and not settings.is_set("TEMPORAL_ADDRESS"):
+    names = settings["TEMPORAL_NAMESPACE"], settings.host.removesuffix(".tmprl.cloud")
+    known = next(filter(CLOUD_NAMESPACE.fullmatch, names), "")
+    name = known.lower() or "<name>.<account>"
+    if (cloud or credential or known) and not settings.is_set("TEMPORAL_ADDRESS"):
         text = f"TEMPORAL_ADDRESS is not set, but {credential or 'a Temporal Cloud name'} is"
-        name = namespace[0].lower() if namespace else "<name>.<account>"
         yield error(text, f"TEMPORAL_ADDRESS={name}.tmprl.cloud:7233")
     address = settings.value("TEMPORAL_ADDRESS")
     if credential and (url := re.match(r"(?!https:)\w+:/+([^/]*@)?([^/]*)", address.text, re.I)):
@@ -203,8 +194,6 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
         port = "" if ":" in url[2] else ":7233" if cloud else ":443"
         yield error(text, f"{address.name}={url[2]}{port}")
     if cloud and not settings.is_set("TEMPORAL_NAMESPACE"):
-        name = settings.host.removesuffix(".tmprl.cloud")
-        name = name if CLOUD_NAMESPACE.fullmatch(name) else "<name>.<account>"
         yield error("TEMPORAL_NAMESPACE is not set", f"TEMPORAL_NAMESPACE={name}")
     if cloud and not credential:
         text = "no credential is set: Temporal Cloud requires an API key or a client certificate"

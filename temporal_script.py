@@ -22,9 +22,8 @@ from typing import NoReturn, cast
 from temporalio.service import RPCError
 
 from temporal_findings import Failure, error, log, redact
-from temporal_runtime import end_runtime
+from temporal_runtime import STOP_SIGNALS, end_runtime, finish, leave_within, watch_loop
 from temporal_settings import Settings
-from temporal_watchdog import STOP_SIGNALS, end_children, leave_within, watch_loop
 
 Main = Callable[[argparse.Namespace], Awaitable[int]]
 SDK_ERRORS = (RuntimeError, ValueError, asyncio.TimeoutError, RPCError)
@@ -50,9 +49,8 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
 
     `main` takes the arguments of `parser`; it is cancelled by Ctrl+C and SIGTERM.
     """
-    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
+    while os.open(os.devnull, os.O_RDWR) <= 2:
         pass  # keep the number of a closed standard stream from the next socket
-    os.close(spare)
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args()
@@ -115,8 +113,7 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if stopped and not args.stop_once:
-            end_children()
-            os._exit(128 + number)
+            finish(128 + number, loop)
         if not stopped:
             stopped.append(128 + number if args.stop_code is None else args.stop_code)
             leave_within(args.stop_seconds + LEAVE_SECONDS, stopped[0], loop)

@@ -13,9 +13,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from temporalio.envconfig import ClientConfigProfile
+from temporalio.service import HttpConnectProxyConfig
 
 from temporal_findings import Finding, error, redact, remember_secret
-from temporal_sources import problem, read_env_file, read_file, read_profile
+from temporal_sources import find_proxy, problem, read_env_file, read_file, read_profile
 
 ENV_FILE = Path(__file__).resolve().with_name(".env")
 SETTINGS: dict[str, tuple[str, ...]] = {  # official name: other names for it
@@ -111,6 +112,17 @@ class Settings:
     def on_cloud(self) -> bool:
         """Whether the server is Temporal Cloud, reached by its own name or a private one."""
         return any(map(CLOUD_HOST.fullmatch, (self.host, self["TEMPORAL_TLS_SERVER_NAME"])))
+
+    @property
+    def server(self) -> str:
+        """How log messages refer to the server."""
+        if self.on_cloud:
+            return f"Temporal Cloud: {self['TEMPORAL_NAMESPACE']}"
+        return f"Temporal server: {self['TEMPORAL_ADDRESS']}"
+
+    def find_proxy(self) -> HttpConnectProxyConfig | None:
+        """The HTTP proxy on the way to the server; raises `ValueError` for one of no use."""
+        return find_proxy(self["HTTPS_PROXY"], self["NO_PROXY"], self["TEMPORAL_ADDRESS"])
 
     def __getitem__(self, setting: str) -> str:
         """The effective text, or an empty string; the path where a setting names a file."""

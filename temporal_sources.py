@@ -1,4 +1,7 @@
-"""Reads the files that hold settings: `.env`, a profile of Temporal's TOML file, and keys."""
+"""Reads the files that hold settings: `.env`, a profile of Temporal's TOML file, and keys.
+
+`find_proxy` has the rules of the `temporal` CLI for HTTPS_PROXY and NO_PROXY.
+"""
 
 import io
 import logging
@@ -7,12 +10,15 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from temporalio.envconfig import ClientConfig
+from temporalio.service import HttpConnectProxyConfig
 
 from temporal_findings import Finding, error
 
@@ -91,3 +97,29 @@ def _names(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "TEMPORAL_TLS", str(not content).lower()
         elif str(content) != ".":  # the loader turns a blank path into this
             yield name, str(content)
+
+
+def find_proxy(proxy: str, exempt: str, address: str) -> HttpConnectProxyConfig | None:
+    """The HTTP proxy on the way to an address, if any; raises `ValueError` for another kind.
+
+    It is used with TLS and without, never for loopback addresses, and not for what `exempt` lists:
+    hosts, domains with their subdomains, addresses, networks such as 10.0.0.0/8, or `*`.
+    """
+    entries = f"localhost 127.0.0.0/8 ::1 {exempt}".lower().replace(",", " ").split()
+    if not proxy or any(_matches(entry, address.lower()) for entry in entries):
+        return None
+    url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    if url.scheme != "http" or not url.hostname:
+        raise ValueError("only HTTP proxies can be used, in the form http://host:port")
+    login = (unquote(url.username), unquote(url.password or "")) if url.username else None
+    where = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    return HttpConnectProxyConfig(f"{where}:{url.port or 80}", login)
+
+
+def _matches(entry: str, address: str) -> bool:
+    host, port = re.sub(r"\.?(:\d*)?$", "", address).strip("[]"), address.rpartition(":")[2]
+    with suppress(ValueError):  # one of the two is a name
+        return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
+    name, _, only = entry.partition(":")
+    inside = host == name or host.endswith("." + name.lstrip("*."))
+    return entry == "*" or (inside and only in ("", port))

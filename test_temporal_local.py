@@ -25,7 +25,7 @@ def test_workflow_executes() -> None:
     """PingWorkflow answers `ok` on a real server, run by the worker as it is."""
 
     async def answer() -> str:
-        async with dev_server() as address, local_worker(address) as (client, settings):
+        async with dev_server() as settings, local_worker(settings) as client:
             return await ping(client, settings, timeout=30)
 
     assert asyncio.run(answer()) == "ok"

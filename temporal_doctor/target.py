@@ -19,7 +19,6 @@ from temporal_doctor.certificates import inspect_certificate, pem_value, trust, 
 from temporal_doctor.reasons import Row
 from temporal_doctor.values import api_key_line, find_host_port, namespace_endpoint
 from temporal_findings import Finding, error, redact
-from temporal_proxy import find_proxy
 from temporal_settings import CLOUD_HOST, Settings
 
 # An HTTP/2 client's preface and empty SETTINGS; a gRPC server begins with SETTINGS too.
@@ -44,7 +43,7 @@ class Target:
         self.port = int(port or (443 if told else 80))
         self.name = tls.domain or self.host
         own = core.client_options().get("http_connect_proxy_config")
-        self.proxy = own or find_proxy(settings)
+        self.proxy = own or settings.find_proxy()
         namespace = settings["TEMPORAL_NAMESPACE"]
         marks = map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))
         traits = {

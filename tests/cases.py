@@ -56,10 +56,6 @@ class Case:
     fails: bool = False  # a warning may come beside an error
     dotenv: str = ""  # the content of `.env`
 
-    def environment(self, world: World) -> dict[str, Any]:
-        """The environment, with the world's own values filled in."""
-        return filled(self.settings, world)
-
     def __str__(self) -> str:
         return f"{self.step}: {self.title}"
 
@@ -84,6 +80,7 @@ def env(base: Mapping[str, str] | None = None, /, **changes: str | None) -> dict
 # Right as they stand, by Cloud's real names: for checks that connect to nothing.
 CLOUD = env(ADDRESS=f"{HOST}:7233", NAMESPACE="payments.a1b2c", API_KEY="{w.key}")
 PAIR = env(TLS_CLIENT_CERT_PATH="{w.client.certificate}", TLS_CLIENT_KEY_PATH="{w.client.key}")
+DATA = env(TLS_CLIENT_CERT_DATA="{w.certificate_pem}", TLS_CLIENT_KEY_DATA="{w.private_pem}")
 NO_PATHS = env(CLOUD, API_KEY=None)
 MTLS = {**NO_PATHS, **PAIR}
 # Right as they stand, on the stand-in for Cloud.
@@ -154,11 +151,4 @@ WRONG_SETTINGS = [
     case for name, cases in SECTIONS.items() if name.startswith(SETTINGS) for case in cases
 ]
 NETWORK = [case for step in STEPS for case in SECTIONS[step]]
-
-
-DATA = env(TLS_CLIENT_CERT_DATA="{w.certificate_pem}", TLS_CLIENT_KEY_DATA="{w.private_pem}")
-RIGHT_ONLINE = [
-    *SECTIONS["right"],
-    Case("a long task queue", env(LOCAL, TASK_QUEUE="orders-" * 60), step=WORKERS),
-]
-RIGHT_OFFLINE = SECTIONS["right offline"]
+RIGHT_ONLINE, RIGHT_OFFLINE = SECTIONS["right"], SECTIONS["right offline"]

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent import futures
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,8 +43,8 @@ class KeyPair:
 
     certificate: Path
     key: Path
-    combined: Path
-    serial: int
+    combined: Path = Path()
+    serial: int = 0
 
 
 class Certificates:
@@ -103,7 +104,7 @@ class Call:
         return self.metadata.get("temporal-namespace")
 
 
-class CloudFront:
+class CloudFront(AbstractContextManager["CloudFront"]):
     """Cloud's locks on a loopback port, before the development server at `backend`.
 
     It asks for a client certificate of `client_ca`, and for one of the API `keys`: with both, a
@@ -154,9 +155,6 @@ class CloudFront:
     def stop(self) -> None:
         self._server.stop(None).wait(10)
         self._channel.close()
-
-    def __enter__(self) -> CloudFront:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()

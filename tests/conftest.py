@@ -11,14 +11,11 @@ from uuid import uuid4
 
 import pytest
 from cloud_front import Certificates, CloudFront
-from kit import DevServer, Kit
+from kit import API_KEY, DevServer, Kit
 from world import World
 
 import temporal_findings
 from temporal_runtime import end_runtime, sdk_runtime
-
-# Long and unlike anything else, so that a part of it on any output is a leak and no coincidence.
-API_KEY = "kQ7vXw2ZrT9mB4nLpY6sHd8fJc3gAe5u.UjWq1oKx0iNzRbVtMyCsPhDlFg"
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,7 +1,7 @@
 """Runs the kit's scripts in this process, many at a time, and catches all that each of them says.
 
 With `captured` around it, `run_script` is a script's `main` as `temporal_script.run` calls it with
-`--verbose`: its own environment, standard streams and log, tracebacks included.
+`--verbose`: its own settings, standard streams and log, tracebacks included.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import importlib
 import io
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import workers.worker
 from temporal_findings import Failure
@@ -31,9 +32,8 @@ SECONDS = 15.0  # the longest that a script may take to fail, on a server that s
 
 @dataclass
 class Script:
-    """A script that runs or has run: its environment, what it has said, and its exit code."""
+    """A script that runs or has run: what it has said, and its exit code."""
 
-    environ: Mapping[str, str] = field(default_factory=dict)
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     code: int | None = None
@@ -55,7 +55,7 @@ class Script:
             await asyncio.sleep(0.01)
 
 
-# Of each task its own script; whatever else speaks or asks is none of them.
+# Of each task its own script; whatever else speaks is none of them.
 _running: ContextVar[Script] = ContextVar("_running", default=Script())  # noqa: B039
 
 
@@ -71,44 +71,28 @@ class _Stream(io.TextIOBase):
         return self._number
 
 
-class _Environment(Mapping[str, str]):
-    def __getitem__(self, name: str) -> str:
-        return _running.get().environ[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_running.get().environ)
-
-    def __len__(self) -> int:
-        return len(_running.get().environ)
-
-
 @contextmanager
 def captured() -> Iterator[None]:
-    """Have scripts run in here: environment and standard streams are each script's own."""
-    root, worker, defaults = logging.getLogger(), vars(workers.worker), read_settings.__defaults__
+    """Have scripts run in here: settings and standard streams are each script's own."""
+    root = logging.getLogger()
     handler = logging.StreamHandler(_Stream("err", 2))
     handler.setFormatter(_Formatter("%(levelname)s - %(message)s"))
-    before = os.environ, sys.stdout, sys.stderr, root.level, root.handlers, worker["guard"]
-    homes = ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE")
-    _running.get().environ = {name: os.environ[name] for name in homes if name in os.environ}
-    os.environ = _Environment()  # type: ignore[assignment]  # noqa: B003
-    sys.stdout, sys.stderr = _Stream("out", 1), _Stream("err", 2)
-    worker["guard"] = lambda _: None  # a process, that would end this one
-    root.handlers = [handler]
-    root.setLevel(logging.DEBUG)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", _Stream("out", 1))
+        patch.setattr(sys, "stderr", _Stream("err", 2))
+        patch.setattr(workers.worker, "guard", lambda _: None)  # a process, that would end this one
+        patch.setattr(read_settings, "__defaults__", ({}, None))
+        patch.setattr(root, "handlers", [handler])
+        patch.setattr(root, "level", root.level)
+        root.setLevel(logging.DEBUG)
         yield
-    finally:
-        os.environ, sys.stdout, sys.stderr, level, root.handlers, worker["guard"] = before
-        root.setLevel(level)
-        read_settings.__defaults__ = defaults
 
 
 def start_script(
     path: str, settings: Mapping[str, str], env_file: Path | None = None, **options: Any
 ) -> tuple[Script, asyncio.Task[None]]:
     """Start a script's `main` with this environment, and no `.env` unless one is given."""
-    script = Script({"PATH": os.defpath, **os.environ, **settings})
+    script = Script()
     main = importlib.import_module(path.removesuffix(".py").replace("/", ".")).main
     shared = {"verbose": True, "offline": False, "timeout": 10.0, "stop_seconds": 0}
     args = argparse.Namespace(**{**shared, **options})
@@ -116,7 +100,7 @@ def start_script(
     async def run() -> None:
         _running.set(script)
         # Every script reads them before it waits.
-        read_settings.__defaults__ = (os.environ, env_file)
+        read_settings.__defaults__ = (settings, env_file)
         try:
             script.code = await main(args)
         except Exception as problem:

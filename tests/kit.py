@@ -16,22 +16,17 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
-from typing import IO, Any
-
-import grpc
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from typing import IO, Any, TypeVar
 
 SOURCE = Path(__file__).resolve().parents[1]
 # The kit's own files, as they were delivered. What else there is belongs to its user, and so do the
 # lists of workflows and activities in the worker, and the function that hands activities out.
 FILES = (
     "temporal_findings.py",
-    "temporal_proxy.py",
-    "temporal_runtime.py",
     "temporal_sources.py",
     "temporal_settings.py",
+    "temporal_runtime.py",
     "temporal_client.py",
-    "temporal_watchdog.py",
     "temporal_script.py",
     "temporal_doctor",
     "workflows/__init__.py",
@@ -47,6 +42,8 @@ WORKER, PING = "workers/worker.py", "scripts/start_ping.py"
 CHECK, LOCAL = "scripts/check_temporal_config.py", "scripts/run_local.py"
 LISTS = {"WORKFLOWS": "[PingWorkflow]", "ACTIVITIES": "[]"}
 SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
+# Long and unlike anything else, so that a part of it on any output is a leak and no coincidence.
+API_KEY = "kQ7vXw2ZrT9mB4nLpY6sHd8fJc3gAe5u.UjWq1oKx0iNzRbVtMyCsPhDlFg"
 NAMESPACES = ("payments.a1b2c", "elsewhere")  # beside `default`
 
 
@@ -59,21 +56,6 @@ def free_port() -> int:
             return port
 
 
-def _start(command: list[str], out: int, **how: Any) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own."""
-    none = subprocess.DEVNULL
-    return subprocess.Popen(command, stdin=none, stdout=out, start_new_session=True, **how)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: Signals) -> None:
-    """Signal a whole session, even one whose leader has ended and left others behind."""
-    # Once the leader was waited for, whoever has its number now is somebody else.
-    if process.returncode is None or not Path(f"/proc/{process.pid}").exists():
-        # Nobody may be left; macOS answers "not permitted" where only a zombie is.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-
-
 def temporal() -> str:
     """The `temporal` CLI, which is also the development server."""
     beside = shutil.which("temporal", path=str(Path(sys.executable).parent))
@@ -82,63 +64,7 @@ def temporal() -> str:
     return binary
 
 
-class DevServer:
-    """The real development server, headless, on a loopback port."""
-
-    def __init__(self, db: Path | None = None, port: int | None = None) -> None:
-        """Start it, with its data in `db` if given, and return once it answers."""
-        self.port = port or free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self._command = [temporal(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
-        self._command += ["--port", str(self.port), "--log-level", "never"]
-        self._command += [f"--namespace={name}" for name in NAMESPACES]
-        if db is not None:
-            self._command += ["--db-filename", str(db)]
-        self.process: subprocess.Popen[bytes]
-        self.start()
-
-    def start(self) -> None:
-        """Start the server, after it was stopped or killed, where and as it was before."""
-        self.process = _start(self._command, subprocess.DEVNULL)
-        try:
-            self._wait_until_it_answers()
-        except BaseException:
-            self.kill()
-            raise
-
-    def _wait_until_it_answers(self) -> None:
-        # A proxy of the machine's has no business on loopback, and the usual back-off of one
-        # second would be most of the time that the server takes to start.
-        options = [("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 50)]
-        request = DescribeNamespaceRequest(namespace="default").SerializeToString()
-        end = time.monotonic() + 30
-        with grpc.insecure_channel(self.address, options) as channel:
-            describe = channel.unary_unary(f"/{SERVICE}/DescribeNamespace")
-            while self.process.poll() is None and time.monotonic() < end:
-                with contextlib.suppress(grpc.RpcError):
-                    describe(request, timeout=1, wait_for_ready=True)
-                    # Asked again: another server may hold the port and have answered instead.
-                    if self.process.poll() is None:
-                        return
-                time.sleep(0.02)
-        raise RuntimeError(f"no development server on {self.address}")
-
-    def kill(self) -> None:
-        _signal_group(self.process, SIGKILL)
-        self.process.wait()
-
-    def freeze(self) -> None:
-        """Stop it from running: connections stay open, and nothing is ever answered."""
-        _signal_group(self.process, SIGSTOP)
-
-    def thaw(self) -> None:
-        _signal_group(self.process, SIGCONT)
-
-    def __enter__(self) -> DevServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()  # in order it would take two seconds
+S = TypeVar("S", bound="RunningScript")
 
 
 class RunningScript:
@@ -146,8 +72,10 @@ class RunningScript:
 
     def __init__(self, command: list[str], env: dict[str, str], cwd: Path | None = None) -> None:
         """Start the command with exactly this environment."""
-        pipe = subprocess.PIPE
-        self.process = _start(command, pipe, stderr=pipe, env=env, cwd=cwd)
+        none, pipe = subprocess.DEVNULL, subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, stdin=none, stdout=pipe, stderr=pipe, env=env, cwd=cwd, start_new_session=True
+        )
         self._command = command
         self._out: list[str] = []
         self._err: list[str] = []
@@ -192,8 +120,12 @@ class RunningScript:
         self.process.send_signal(number)
 
     def signal_group(self, number: Signals) -> None:
-        """Send a signal to all that runs with the script, as Ctrl+C in a terminal does."""
-        os.killpg(self.process.pid, number)
+        """Send a signal to all that runs with the script, even if only others are left of it."""
+        # Once the script was waited for, whoever has its number now is somebody else.
+        if self.process.returncode is None or not Path(f"/proc/{self.process.pid}").exists():
+            # Nobody may be left; macOS answers "not permitted" where only a zombie is.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
 
     def wait(self, timeout: float = 30) -> int:
         """Wait until it ends by itself; the exit code, negative where a signal ended it."""
@@ -216,11 +148,11 @@ class RunningScript:
     def close(self) -> None:
         """End the script if it still runs, and whatever it left running in its session."""
         if self.process.poll() is None:
-            _signal_group(self.process, SIGCONT)
+            self.signal_group(SIGCONT)
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(3)
-        _signal_group(self.process, SIGKILL)
+        self.signal_group(SIGKILL)
         self.process.wait()
         self._finish_reading()
 
@@ -232,11 +164,49 @@ class RunningScript:
     def _everything(self) -> str:
         return f"{self._command}\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
 
-    def __enter__(self) -> RunningScript:
+    def __enter__(self: S) -> S:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class DevServer(RunningScript):
+    """The real development server, headless, on a loopback port."""
+
+    def __init__(self, db: Path | None = None) -> None:
+        """Start it, with its data in `db` if given, and return once it answers."""
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        self._command = [temporal(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
+        self._command += ["--port", str(port), "--log-level", "never"]
+        self._command += [f"--namespace={name}" for name in NAMESPACES]
+        if db is not None:
+            self._command += ["--db-filename", str(db)]
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, after it was stopped or killed, where and as it was before."""
+        super().__init__(self._command, dict(os.environ))
+        try:
+            self.wait_for("Server:")  # it says where it is once it answers
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End it at once; in order it would take two seconds."""
+        self.signal_group(SIGKILL)
+        self.wait()
+
+    close = kill
+
+    def freeze(self) -> None:
+        """Stop it from running: connections stay open, and nothing is ever answered."""
+        self.signal_group(SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal_group(SIGCONT)
 
 
 def left_of(running: RunningScript) -> list[str]:
@@ -298,7 +268,7 @@ class Kit:
             if (SOURCE / name).is_dir():
                 ignore = shutil.ignore_patterns("__pycache__")
                 shutil.copytree(SOURCE / name, root / name, ignore=ignore)
-            elif (SOURCE / name).exists():  # the doctor, for one, may have been deleted
+            elif (SOURCE / name).exists():  # `.env.example`, for one, may have been deleted
                 shutil.copy2(SOURCE / name, root / name)
         self.worker = root / "workers" / "worker.py"
         self.worker.write_text(_as_delivered(self.worker.read_text("utf-8")), encoding="utf-8")

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 
 from kit import SOURCE
 from temporalio.client import (
@@ -78,19 +78,13 @@ class Load:
 
     def __init__(self, address: str, concurrency: int = 10, namespace: str = "default") -> None:
         self.ok, self.failed = 0, ""
-        self._where = address, namespace
-        self._concurrency = concurrency
-        self._loop, self._over = asyncio.new_event_loop(), asyncio.Event()
-        self._thread = Thread(target=self._loop.run_until_complete, args=(self._main(),))
+        self._where, self._over = (address, namespace), Event()
+        self._thread = Thread(target=asyncio.run, args=(self._main(concurrency),), daemon=True)
         self._thread.start()
 
-    async def _main(self) -> None:
+    async def _main(self, concurrency: int) -> None:
         client = await connect(*self._where)
-        lanes = [asyncio.ensure_future(self._lane(client)) for _ in range(self._concurrency)]
-        await self._over.wait()
-        _, late = await asyncio.wait(lanes, timeout=30)
-        for one in late:
-            one.cancel()
+        await asyncio.gather(*(self._lane(client) for _ in range(concurrency)))
 
     async def _lane(self, client: Client) -> None:
         while not self._over.is_set():
@@ -109,40 +103,35 @@ class Load:
 
     def stop(self) -> None:
         """Begin no more pings, and give those that run 30 s to end."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._over.set)
-            self._thread.join()
+        self._over.set()
+        self._thread.join(30)
 
     def __enter__(self) -> Load:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._loop.close()
 
-    def count(self, query: str = "ExecutionStatus = 'Completed'") -> int:
-        """How many pings of this kind the server knows."""
+    def runs(self, query: str = "") -> list[WorkflowExecution]:
+        """The pings of this kind, or all, that the server knows."""
 
-        async def ask() -> int:
+        async def ask() -> list[WorkflowExecution]:
             client = await connect(*self._where)
-            return (await client.count_workflows(f"{PING} AND {query}")).count
+            return [run async for run in client.list_workflows(f"{PING}{query}")]
 
         return asyncio.run(ask())
 
     def judge(self, at_least: int = 100) -> None:
         """End it when so many have their answer; each has run once, as the server says."""
 
-        async def runs() -> list[WorkflowExecution]:
-            client = await connect(*self._where)
-            return [run async for run in client.list_workflows(PING)]
+        def all_ended() -> bool:
+            status = [run.status for run in self.runs()]
+            return len(status) >= self.ok and WorkflowExecutionStatus.RUNNING not in status
 
         wait_until(lambda: self.ok >= at_least, f"{at_least} answered pings")
         self.stop()
         assert not self.failed
-        wait_until(
-            lambda: self.count() >= self.ok and not self.count("ExecutionStatus = 'Running'"),
-            f"{self.ok} answered pings and none that runs",
-        )
-        found = asyncio.run(runs())
+        wait_until(all_ended, f"{self.ok} answered pings and none that runs")
+        found = self.runs()
         assert len({run.id for run in found}) == len(found) >= self.ok
         assert {run.status for run in found} == {WorkflowExecutionStatus.COMPLETED}

@@ -9,36 +9,29 @@ import socketserver
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
-
-L = TypeVar("L", bound="Listener")
+from typing import Any
 
 
-class Listener:
+class Listener(socketserver.ThreadingTCPServer):
     """A TCP server on loopback that treats every connection as told."""
 
+    daemon_threads = True
+    block_on_close = False
+
     def __init__(self, treat: Callable[[socket.socket], None]) -> None:
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with contextlib.suppress(OSError):
-                    treat(self.request)
-
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            block_on_close = False
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.socket = self._server.socket
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        serve = partial(self._server.serve_forever, poll_interval=0.02)
+        self._treat = treat
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+        serve = partial(self.serve_forever, poll_interval=0.02)
         threading.Thread(target=serve, daemon=True).start()
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def finish_request(self, request: Any, _: object) -> None:
+        with contextlib.suppress(OSError):
+            self._treat(request)
 
-    def __enter__(self: L) -> L:
-        return self
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from inside import Script, captured, run_now, run_script, start_script
 from kit import CHECK, PING, WORKER, Kit
 from tcp import Listener, Proxy
 from test_diagnosis import checks
+from test_settings import fixes
 from world import HOST, World
 
 from workers import worker as worker_module
@@ -49,11 +48,9 @@ def toml(field: str, tls: str = "") -> dict[str, Any]:
 
 KEY_WAYS: dict[str, dict[str, Any]] = {
     "official names": KEY,
-    "first document's names": env(KEY, ADDRESS=None, ENDPOINT="{AT}"),
     "key in a file": env(NO_KEY, API_KEY_FILE="{w.key_file}"),
     "profile": toml('api_key = "{w.key}"'),
     ".env": dotenv(KEY),
-    "profile, key in the environment": {**toml(""), **env(API_KEY="{w.key}")},
     "a header of one's own": env(KEY, GRPC_META_X_TEAM="blue"),
 }
 MTLS_WAYS: dict[str, dict[str, Any]] = {
@@ -158,28 +155,18 @@ def test_nothing_is_ever_sent_in_plain_text(path: str, world: World) -> None:
     assert NAMESPACE.encode() not in everything.replace(HOST.encode(), b"")  # but as server name
 
 
-CORP = "temporal.corp"
+CORP, OWN = "temporal.corp", "your own server"
 PLACES = {
     "Cloud": CLOUD,
-    "Cloud, with a CA": env(CLOUD, TLS_SERVER_CA_CERT_PATH="{w.own_ca.certificate}"),
+    "Cloud, with a CA": env(CLOUD, TLS_SERVER_CA_CERT_PATH="{w.own_ca}"),
     "Cloud by a private name": env(CLOUD, ADDRESS=f"{CORP}:7233", TLS_SERVER_NAME=HOST),
-    "your own server": env(CLOUD, ADDRESS=f"{CORP}:7233", NAMESPACE="payments"),
+    OWN: env(CLOUD, ADDRESS=f"{CORP}:7233", NAMESPACE="payments"),
 }
 LURES: dict[str, dict[str, Any]] = {  # certificates
     "another name": {"names": ["attacker.test"]},
     "another CA": {"ca": "untrusted_ca"},
     "no TLS": {},
 }
-
-
-def follow(settings: dict[str, Any], said: str) -> Iterator[dict[str, Any]]:
-    """The settings as each fix makes them that can be followed to the letter."""
-    for fix in re.findall(r"(?m)^  → (.*)$", said):
-        for name in re.findall(r"unset (\w+)", fix):
-            yield {one: value for one, value in settings.items() if one != name}
-        for name, value in re.findall(r"([A-Z_]+)=([^\s<,]+)(?=[\s,]|$)", fix):
-            if "may read the API key" not in fix:  # which is the user's to decide, off Cloud
-                yield {**settings, name: value}
 
 
 @pytest.mark.parametrize("lure", LURES)
@@ -197,7 +184,13 @@ def test_no_fix_sends_a_key_to_somebody_in_between(
             tried = [{**filled(PLACES[place], world), "HTTPS_PROXY": f"http://{proxy.address}"}]
             for settings in tried:
                 said = run_now(CHECK, settings).stdout
-                tried += [one for one in follow(settings, said) if one not in tried]
+                for _, changes in fixes(said, each=True):
+                    after = {name: one for name, one in {**settings, **changes}.items() if one}
+                    # Off Cloud it is the user's to decide who may read the key.
+                    if after not in tried and (
+                        place != OWN or changes.get("TEMPORAL_TLS") != "false"
+                    ):
+                        tried.append(after)
                 assert "\n✗ " in said
                 assert len(tried) < 20
                 if "Cloud" in place and "another" in lure and settings is tried[0]:

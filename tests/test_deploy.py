@@ -16,8 +16,8 @@ from textwrap import indent
 from typing import Any
 
 import pytest
-from kit import SOURCE, DevServer, RunningScript
-from test_docs import CHECK, PING, block, own_queue, runs
+from kit import SOURCE, RunningScript
+from test_docs import CHECK, PING, block, runs
 
 from temporal_settings import DEFAULTS, OFFICIAL
 
@@ -76,46 +76,43 @@ def copy_files(source: Path, app: Path) -> Path:
 
 @reads("Dockerfile", "Dockerfile.dockerignore")
 def test_what_the_dockerfile_makes_runs_and_stops_in_order_and_is_not_root(
-    dev_server: DevServer,
+    here: dict[str, str],
 ) -> None:
     subprocess.run([tool("hadolint"), str(DEPLOY / "Dockerfile")], check=True)
     secrets = (".env", "certs", "secrets", "client.pem", "client.key", ".git", "tests", "docs")
     assert not [name for name in secrets if is_sent(name)]
     # Not in pytest's folder: only its owner may look into that one.
     with tempfile.TemporaryDirectory(prefix="image-") as name:
-        Path(name).chmod(0o755)
-        run_image(Path(name), dev_server.address)
-
-
-def run_image(folder: Path, address: str) -> None:
-    app, python = copy_files(SOURCE, folder / "app"), folder / "python" / "bin"
-    env = {"PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder)}
-    subprocess.run([sys.executable, "-m", "venv", str(python.parent)], check=True)
-    names = [name for name, _ in instructions()]
-    assert names.index("RUN") < names.index("USER") < names.index("CMD")
-    did = dict(instructions())
-    assert re.match(r"python:3\.\d+-slim@sha256:[0-9a-f]{64}$", did["FROM"])
-    assert int(did["USER"].split(":")[0]) > 0
-    env |= dict(part.split("=", 1) for part in did["ENV"].split())
-    subprocess.run(["sh", "-c", did["RUN"]], cwd=app, env=env, check=True, capture_output=True)
-    env |= {"TEMPORAL_ADDRESS": address, "TEMPORAL_TASK_QUEUE": own_queue(), "HOME": "/"}
-    drop: list[str] = []
-    if os.geteuid() == 0:  # as a user of that number who owns nothing
-        drop = ["unshare", "--user", "--map-user=10001", "--map-group=10001", "--"]
-    command = [*drop, *json.loads(did["CMD"])]
-    program = shutil.which(command[0], path=env["PATH"]) or command[0]
-    with RunningScript([program, *command[1:]], env, app) as worker:
-        worker.wait_for("Worker running")
-        status = Path(f"/proc/{worker.process.pid}/status").read_text()
-        assert re.search(r"CapEff:\s*0+$", status, re.M), "a user who may do what root may"
-        for script, says in ((PING, "ok\n"), (CHECK, "✓ workers: 1 on")):
-            once = [*drop, *script.split()]
-            done = subprocess.run(once, cwd=app, env=env, check=True, capture_output=True)
-            assert says in done.stdout.decode()
-        worker.stop()
-    files = {path.name for path in app.rglob("*") if path.is_file()}
-    assert not any("test" in name or name.startswith(".env") for name in files)
-    assert not shutil.which("temporal", path=str(python))
+        folder = Path(name)
+        folder.chmod(0o755)
+        app, python = copy_files(SOURCE, folder / "app"), folder / "python" / "bin"
+        env = {"PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder)}
+        subprocess.run([sys.executable, "-m", "venv", str(python.parent)], check=True)
+        names = [name for name, _ in instructions()]
+        assert names.index("RUN") < names.index("USER") < names.index("CMD")
+        did = dict(instructions())
+        assert re.match(r"python:3\.\d+-slim@sha256:[0-9a-f]{64}$", did["FROM"])
+        assert int(did["USER"].split(":")[0]) > 0
+        env |= dict(part.split("=", 1) for part in did["ENV"].split())
+        subprocess.run(["sh", "-c", did["RUN"]], cwd=app, env=env, check=True, capture_output=True)
+        env |= {**here, "HOME": "/"}
+        drop: list[str] = []
+        if os.geteuid() == 0:  # as a user of that number who owns nothing
+            drop = ["unshare", "--user", "--map-user=10001", "--map-group=10001", "--"]
+        command = [*drop, *json.loads(did["CMD"])]
+        program = shutil.which(command[0], path=env["PATH"]) or command[0]
+        with RunningScript([program, *command[1:]], env, app) as worker:
+            worker.wait_for("Worker running")
+            status = Path(f"/proc/{worker.process.pid}/status").read_text()
+            assert re.search(r"CapEff:\s*0+$", status, re.M), "a user who may do what root may"
+            for script, says in ((PING, "ok\n"), (CHECK, "✓ workers: 1 on")):
+                once = [*drop, *script.split()]
+                done = subprocess.run(once, cwd=app, env=env, check=True, capture_output=True)
+                assert says in done.stdout.decode()
+            worker.stop()
+        files = {path.name for path in app.rglob("*") if path.is_file()}
+        assert not any("test" in name or name.startswith(".env") for name in files)
+        assert not shutil.which("temporal", path=str(python))
 
 
 def manifests(text: str) -> list[dict[str, Any]]:

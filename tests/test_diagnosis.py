@@ -11,8 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ import cases
 import pytest
 from cases import Case, env, fill, filled
 from cloud_front import CloudFront
-from inside import SECONDS, Script, captured, run_now, run_script
+from inside import SECONDS, Script, run_now
 from kit import CHECK, PING, WORKER, DevServer, Kit, RunningScript, temporal
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions, WorkerDeploymentVersion
 from temporalio.api.taskqueue.v1 import PollerInfo
@@ -31,8 +29,6 @@ import temporal_client
 from temporal_doctor.steps import route
 
 MARKS = {"error": "✗", "warning": "⚠"}
-AT_ONCE = 4  # so that none is late because of the others: here the servers run as well
-Results = dict[tuple[str, int], Script]  # by script and case
 
 
 def checks(output: str) -> list[str]:
@@ -44,71 +40,19 @@ def timeless(text: str) -> str:
     return re.sub(r"\d\d:\d\d", "", text)
 
 
-async def run_case(path: str, case: Case, world: World) -> Script:
-    """Run a script with the settings of a case."""
-    dotenv = world.file(f"{id(case)}.env", fill(case.dotenv, world)) if case.dotenv else None
-    offline = case.step == cases.SETTINGS or case in cases.RIGHT_OFFLINE
-    return await run_script(path, case.environment(world), dotenv, offline=offline)
-
-
 def run_alone(path: str, case: Case, world: World) -> Script:
     """Run a script with the settings of a case, and nothing beside it."""
-    with captured():
-        return asyncio.run(run_case(path, case, world))
+    dotenv = world.file(f"{id(case)}.env", fill(case.dotenv, world)) if case.dotenv else None
+    offline = case.step == cases.SETTINGS or case in cases.RIGHT_OFFLINE
+    return run_now(path, filled(case.settings, world), dotenv, offline=offline)
 
 
-_checked: dict[object, Script] = {}
-
-
-def check_alone(case: Case, world: World) -> Script:
-    """What the check says of a case, with nothing beside it; run once, however often asked."""
-    what = frozenset(case.environment(world).items()), case.dotenv, case.step
-    if what not in _checked:
-        _checked[what] = run_alone(CHECK, case, world)
-    return _checked[what]
-
-
-def is_quick(case: Case) -> bool:
-    """Whether a case takes more than waiting for what does not come."""
-    return not re.search("silen|full", case.title)
-
-
-def is_alone(case: Case) -> bool:
-    """Whether a case sets what is the process's, or hides a word that others say."""
-    return not all(re.match("TEMPORAL_(?!GRPC)", name) for name in case.settings)
-
-
-@pytest.fixture(scope="session")
-def on_the_way(world: World) -> Results:
-    """What check, ping and worker say of each case that connects."""
-    connecting = [one for one in (*cases.NETWORK, *cases.RIGHT_ONLINE) if not is_alone(one)]
-    broken = [case for case in connecting if case.fails]
-    everything = [(CHECK, case) for case in connecting] + [(PING, case) for case in broken]
-    everything += [(WORKER, case) for case in broken[::3]]  # which fails as the ping does
-    for _, case in everything:  # what the world makes when first asked is made here, once
-        case.environment(world)
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def run(path: str, case: Case) -> Script:
-        async with turns if is_quick(case) else nullcontext():
-            return await run_case(path, case, world)
-
-    async def run_all() -> list[Script]:
-        # One script alone has threads enough for all that it looks up.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
-        return await asyncio.gather(*(run(path, case) for path, case in everything))
-
-    with captured(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(temporal_client, "CONNECT_SECONDS", 2.5)  # for the servers that stay silent
-        done = asyncio.run(run_all())
-    return {(path, id(case)): one for (path, case), one in zip(everything, done, strict=True)}
-
-
-def all_is_said(case: Case, world: World, code: int | None, stdout: str, stderr: str) -> None:
-    """Assert that the check says of a wrong case what the table has."""
-    everything = stdout + stderr
-    assert code == int(case.fails), everything
-    lines = checks(stdout)
+def all_is_said(case: Case, world: World) -> list[str]:
+    """Assert that the check says of a wrong case what the table has; give its lines."""
+    done = run_alone(CHECK, case, world)
+    everything = done.stdout + done.stderr
+    assert done.code == int(case.fails), everything
+    lines = checks(done.stdout)
     start = f"{MARKS[case.level]} " + ("" if case.step == cases.SETTINGS else f"{case.step}: ")
     causes, fixes = fill(case.cause, world).split(" // "), fill(case.fix, world).split(" // ")
     named = [line.startswith(start) and any(one in line for one in causes) for line in lines]
@@ -122,30 +66,32 @@ def all_is_said(case: Case, world: World, code: int | None, stdout: str, stderr:
         skipped = [line for line in lines if line[0] == "–"]
         assert skipped == [f"– {step}: not reached" for step in cases.STEPS[reached + 1 :]]
     assert leaks(world, everything) == set()
+    return lines
 
 
 @pytest.mark.parametrize("case", cases.WRONG_SETTINGS, ids=str)
 def test_wrong_settings_are_named_with_their_fix(case: Case, world: World) -> None:
-    done = check_alone(case, world)
-    all_is_said(case, world, done.code, done.stdout, done.stderr)
+    all_is_said(case, world)
 
 
-@pytest.mark.parametrize("case", cases.NETWORK, ids=str)
+def slow_if_silent(case: Case) -> Any:
+    """A case as a parameter; waiting for what does not come is for the slow tests."""
+    slow = [pytest.mark.slow] if re.search("silen|full", case.title) else []
+    return pytest.param(case, marks=slow)
+
+
+@pytest.mark.parametrize("case", [*map(slow_if_silent, cases.NETWORK)], ids=str)
 def test_the_broken_step_is_named_with_its_fix(
-    case: Case, world: World, on_the_way: Results, request: pytest.FixtureRequest
+    case: Case, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if is_alone(case):
-        kit: Kit = request.getfixturevalue("kit")
-        done = kit.run(CHECK, **case.environment(world))
-        all_is_said(case, world, done.returncode, done.stdout, done.stderr)
-        return
-    checked = on_the_way[CHECK, id(case)]
-    all_is_said(case, world, checked.code, checked.stdout, checked.stderr)
-    causes = [timeless(line) for line in checks(checked.stdout) if line.startswith("✗ ")]
+    monkeypatch.setattr(temporal_client, "CONNECT_SECONDS", 1.5)  # for what stays silent
+    for name, value in filled(case.settings, world).items():
+        monkeypatch.setenv(name, value)  # which not only the settings are read from
+    lines = all_is_said(case, world)
     either = fill(case.cause, world).split(" // ")
-    causes = causes if len(either) == 1 else []
+    causes = [timeless(line) for line in lines if line.startswith("✗ ") and len(either) == 1]
     for path in (PING, WORKER) if case.fails else ():
-        script = on_the_way.get((path, id(case)), on_the_way[PING, id(case)])
+        script = run_alone(path, case, world)
         assert (script.code, script.stdout) == (1, ""), script.stderr
         said = timeless(script.stderr)
         assert all(one in said for one in causes), said
@@ -154,13 +100,8 @@ def test_the_broken_step_is_named_with_its_fix(
 
 
 @pytest.mark.parametrize("case", [*cases.RIGHT_ONLINE, *cases.RIGHT_OFFLINE], ids=str)
-def test_a_right_configuration_gets_no_mark(
-    case: Case, world: World, request: pytest.FixtureRequest
-) -> None:
-    if case in cases.RIGHT_OFFLINE or is_alone(case):
-        done = check_alone(case, world)
-    else:
-        done = request.getfixturevalue("on_the_way")[CHECK, id(case)]
+def test_a_right_configuration_gets_no_mark(case: Case, world: World) -> None:
+    done = run_alone(CHECK, case, world)
     assert done.code == 0, done
     marked = [line for line in checks(done.stdout) if line[0] in "✗⚠–"]
     assert [line for line in marked if not line.startswith("⚠ workers: no worker polls")] == []
@@ -218,11 +159,8 @@ def test_where_nothing_comes_through(title: str, kit: Kit, tmp_path: Path) -> No
     # A route into loopback for addresses that nobody has: what is sent there is dropped.
     make = "ip link set lo up; ip route add 10.9.0.0/24 dev lo\n"
     make += f'mount --bind "{tmp_path}/resolv.conf" /etc/resolv.conf; exec "$@"'
-    alone = [shutil.which("unshare") or "", "-rmn", "sh", "-ec", make, "sh"]
-    if (
-        not alone[0]
-        or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode
-    ):
+    alone = ["unshare", "-rmn", "sh", "-ec", make, "sh"]
+    if not shutil.which(alone[0]) or subprocess.run([*alone, "true"], check=False).returncode:
         pytest.skip("this user may make no network namespace, or this system has none")
     settings = kit.env(TEMPORAL_ADDRESS=f"{host}:7233")
     with RunningScript([*alone, sys.executable, str(kit.root / CHECK)], settings) as check:

@@ -15,18 +15,18 @@ import signal
 import sys
 import textwrap
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
+from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import docs_network
 import pytest
 import trustme
 from cloud_front import NAMESPACE, Certificates, CloudFront
-from kit import SOURCE, WORKER, DevServer, Kit, RunningScript
+from kit import API_KEY, SOURCE, WORKER, DevServer, Kit, RunningScript, expect_nothing_left
 from tcp import Proxy
+from test_run_local import expect_no_server
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,9 +89,7 @@ def runs(*names: str) -> Callable[[Any], Any]:
 class Reader:
     """Types what a guide says into a shell, beside a copy of the kit and its examples."""
 
-    def __init__(
-        self, kit: Kit, settings: Settings | None = None, network: int | None = None
-    ) -> None:
+    def __init__(self, kit: Kit, settings: Settings | None = None, network: int = 0) -> None:
         self.kit, self.settings, self.network = kit, dict(settings or {}), network
         if sys.prefix != sys.base_prefix:  # what the Quick start has made
             (kit.root / ".venv").symlink_to(sys.prefix)
@@ -106,7 +104,9 @@ class Reader:
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         command = ["bash", "-euo", "pipefail", "-c", text]
         if self.network:
-            command = docs_network.joining(self.network, self.kit.root, *command)
+            join = ["nsenter", "--preserve-credentials", "--user", "--net"]
+            there = [f"--target={self.network}", f"--wd={self.kit.root}"]
+            command = [*join, *there, "--", *command]
         program = shutil.which(command[0], path=env["PATH"])
         assert program, f"no {command[0]} on {env['PATH']}"
         return RunningScript([program, *command[1:]], env, self.kit.root)
@@ -148,28 +148,24 @@ class Reader:
         file.write_text(text.replace(old, new, 1) if old else new + "\n", encoding="utf-8")
 
 
-def own_queue() -> str:
-    """A task queue that no other test's worker has polled."""
-    return f"guide-{uuid.uuid4()}"
-
-
-def fill_in(text: str, address: str, api_key: str) -> str:
+def fill_in(text: str, address: str) -> str:
     """Put values where a guide has placeholders: the stand-in's in place of Cloud's."""
-    text = text.replace("<name>.<account>.tmprl.cloud:7233", address).replace("<API key>", api_key)
+    text = text.replace("<name>.<account>.tmprl.cloud:7233", address).replace("<API key>", API_KEY)
     return text.replace("<host:port>", address).replace("<name>.<account>", NAMESPACE) + "\n"
 
 
 @pytest.fixture
-def client(kit: Kit, api_key: str, certificates: Certificates) -> Reader:
+def client(kit: Kit, here: dict[str, Any], certificates: Certificates) -> Reader:
     """Someone who trusts the stand-in for Temporal Cloud, with the files that the guides name."""
-    reader = Reader(kit, {"API_KEY": api_key, "TEMPORAL_TASK_QUEUE": own_queue()})
+    del here["TEMPORAL_ADDRESS"]
+    reader = Reader(kit, {"API_KEY": API_KEY, **here})
     reader.settings["TEMPORAL_TLS_SERVER_NAME"] = CLOUD_HOST
     reader.settings["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = certificates.server_ca_file
     for folder in ("certs", "secrets"):
         (kit.root / folder).mkdir(mode=0o700)
     shutil.copy2(certificates.server_ca_file, kit.root / "certs" / "server-ca.pem")
     (kit.root / "secrets" / "api-key").touch(mode=0o600)
-    (kit.root / "secrets" / "api-key").write_text(api_key)
+    (kit.root / "secrets" / "api-key").write_text(API_KEY)
     pair = certificates.client("ping-worker")
     shutil.copy2(pair.key, kit.root / "certs" / "client.key")
     shutil.copy2(pair.certificate, kit.root / "certs" / "client.pem")
@@ -184,9 +180,15 @@ def reader(kit: Kit, here: dict[str, Any]) -> Reader:
 
 @pytest.fixture
 def alone(kit: Kit) -> Iterator[Reader]:
-    """Someone in a network of their own, in which the usual ports are free."""
-    with docs_network.network() as process:
-        yield Reader(kit, network=process)
+    """Someone in a network of their own, loopback and nothing else: the usual ports are free."""
+    own = "ip link set lo up; echo up; exec sleep 600"
+    command = ["sh", "-c", 'exec unshare --map-root-user --net sh -ec "$0"', own]
+    with RunningScript(command, dict(os.environ)) as holder:
+        try:
+            holder.wait_for("up")
+        except AssertionError as error:
+            pytest.skip(f"no network of its own: {error}")
+        yield Reader(kit, network=holder.process.pid)
 
 
 @runs("quick start")
@@ -206,6 +208,31 @@ def test_what_to_type_into_terminals_side_by_side(alone: Reader) -> None:
         compare("ping", done.stderr + "ok\n")
         server.signal_group(signal.SIGINT)
         assert server.wait() == 0
+
+
+def test_served_it_answers_the_next_terminal_and_knows_the_runs_of_last_time(alone: Reader) -> None:
+    serve = "exec python scripts/run_local.py --serve --db data.db"
+    with alone.start(serve) as serving:
+        serving.wait_for("In the next terminal: python scripts/start_ping.py")
+        [link] = re.findall("http://.*", alone.type(PING).stderr)
+        assert link.startswith("http://localhost:8233/namespaces/default/workflows/ping-")
+        assert "<html" in alone.type(f"curl -sf {link}").stdout
+        with alone.start(serve) as second:
+            expect_no_server(second)
+        assert "7233" in second.stderr
+        serving.signal_group(signal.SIGINT)
+        assert (serving.wait(), serving.stdout) == (0, ""), serving.stderr
+        assert "http://localhost:8233" in serving.stderr
+        assert "your settings point at" not in serving.stderr
+        assert "Traceback" not in serving.stderr
+        expect_nothing_left(serving)
+    alone.settings["TEMPORAL_ADDRESS"] = "payments.a1b2c.tmprl.cloud:7233"
+    with alone.start(serve) as serving:
+        serving.wait_for("your settings point at payments.a1b2c.tmprl.cloud:7233")
+        described = f"temporal workflow describe --workflow-id {link.split('/')[-2]}"
+        assert "COMPLETED" in alone.type(f"env -u TEMPORAL_ADDRESS {described}").stdout
+        serving.stop()
+        expect_nothing_left(serving)
 
 
 OWN = ("workflows/greeting_activities.py", "workflows/greeting_workflow.py")
@@ -246,16 +273,43 @@ def test_the_cli_reads_env_file_and_the_environment_wins(kit: Kit, dev_server: D
     reader.type(block("settings for the CLI"))
 
 
+PLAIN = "#e6edf3"
+COLOURS = {"31": "#ff6b6b", "32": "#5fd38d", "33": "#ffd166", "0": PLAIN, "": PLAIN}
+WIDTH, LINE = 8.4, 19  # of a character, and of a line's height, in pixels
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}">
+<rect width="100%" height="100%" rx="8" fill="#0d1117"/>
+<g font-family="ui-monospace,Menlo,Consolas,monospace" font-size="14" fill="#e6edf3">
+{lines}
+</g>
+</svg>
+"""
+
+
+def draw(text: str) -> str:
+    """The picture of a terminal that shows this text."""
+    lines, drawn = text.rstrip("\n").split("\n"), []
+    for number, line in enumerate(lines):
+        parts = re.findall(r"(?:\x1b\[(\d+)m)?([^\x1b]+)", line)
+        spans = [f'<tspan fill="{COLOURS[code]}">{escape(part)}</tspan>' for code, part in parts]
+        place = f'x="16" y="{LINE * number + 26}" xml:space="preserve"'
+        drawn.append(f"<text {place}>{''.join(spans)}</text>")
+    longest = max(len(re.sub(r"\x1b\[\d+m", "", line)) for line in lines)
+    width, height = WIDTH * longest + 32, LINE * len(lines) + 30
+    return SVG.format(width=width, height=height, lines="\n".join(drawn))
+
+
 @runs("check")
-@pytest.mark.skipif(sys.platform != "linux", reason="it is drawn on Linux")
-def test_the_picture_of_the_check_is_what_it_shows(tmp_path: Path) -> None:
-    kept = SOURCE / "docs" / "check-in-terminal.svg"
-    drawn = kept if os.environ.get("DOCS_WRITE") else tmp_path / "check.svg"
-    command = [sys.executable, str(SOURCE / "tests" / "draw_check.py"), str(drawn)]
-    with RunningScript(command, dict(os.environ)) as script:
-        if script.wait(60) and "unshare" in script.stderr:
-            pytest.skip("no network of its own")
-    assert drawn.read_text("utf-8") == kept.read_text("utf-8"), "DOCS_WRITE=1 draws it anew"
+def test_the_picture_of_the_check_is_what_it_shows(alone: Reader) -> None:
+    alone.kit.write_env("TEMPORAL_NAMESPACE=payment\nTEMPORAL_HOST=localhost\n")
+    there = f"--namespace={NAMESPACE} --namespace=elsewhere"
+    with alone.start(f"temporal server start-dev --headless {there}") as server:
+        server.wait_for("7233")
+        in_terminal = f"TERM=xterm script -qec 'env -u NO_COLOR {CHECK}' /dev/null"
+        shown = alone.type(in_terminal, code=1).stdout.replace("\r\n", "\n")
+    drawn, file = draw(f"$ {CHECK}\n{shown}"), SOURCE / "docs" / "check-in-terminal.svg"
+    if os.environ.get("DOCS_WRITE"):
+        file.write_text(drawn, encoding="utf-8")
+    assert drawn == file.read_text("utf-8"), "DOCS_WRITE=1 draws it anew"
 
 
 @runs("cloud, with an API key", "profile", "openssl", "openssl, settings", "cloud works")
@@ -265,25 +319,24 @@ def test_the_way_to_cloud(
     client: Reader, cloud: CloudFront, dev_server: DevServer, certificates: Certificates, way: str
 ) -> None:
     front, certs, works = cloud, client.kit.root / "certs", f"{CHECK}\n{PING}"
-    api_key = str(client.settings["API_KEY"])
     if way == "openssl":
         shutil.rmtree(certs)
         client.type(block("openssl"))
         ca = trustme.CA.from_pem((certs / "ca.pem").read_bytes(), (certs / "ca.key").read_bytes())
         front = CloudFront(dev_server.address, certificate=certificates.server(), client_ca=ca)
-        client.kit.write_env(fill_in(block("openssl, settings"), front.address, api_key))
+        client.kit.write_env(fill_in(block("openssl, settings"), front.address))
         # What Temporal Cloud asks of the two, beyond what the stand-in looks at.
         seen = client.type("openssl x509 -in certs/client.pem -noout -text").stdout
         wanted = ("CA:FALSE", "Digital Signature", "ecdsa-with-SHA256", "Version: 3")
         assert not [one for one in wanted if one not in seen]
         client.type("openssl verify -x509_strict -CAfile certs/ca.pem certs/client.pem")
     elif way == "profile":
-        client.type(fill_in(block("profile"), front.address, api_key))
+        client.type(fill_in(block("profile"), front.address))
         works = block("cloud works")
     else:
         copy_example, settings, check = blocks(way)
         client.type(copy_example)
-        filled = fill_in(settings, front.address, api_key)
+        filled = fill_in(settings, front.address)
         client.change(".env", "# --- Who", f"{filled}\n# --- Who")
         assert "no worker polls" in client.type(check).stdout
     with client.work() as worker:
@@ -294,7 +347,7 @@ def test_the_way_to_cloud(
             worker.wait_for("Credentials changed")
             assert len({call.client_serial for call in front.calls}) == 2
     used = {(call.api_key, call.client_name) for call in front.calls}
-    assert used == {(None, "ping-worker") if way == "openssl" else (api_key, None)}
+    assert used == {(None, "ping-worker") if way == "openssl" else (API_KEY, None)}
 
 
 EXAMPLES = ("own CA", "private link with mTLS", "proxy")
@@ -303,7 +356,7 @@ EXAMPLES = ("own CA", "private link with mTLS", "proxy")
 @runs(*(f"example, {name}" for name in EXAMPLES), "check")
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_for_a_server_of_your_own_connects(
-    client: Reader, dev_server: DevServer, certificates: Certificates, api_key: str, example: str
+    client: Reader, dev_server: DevServer, certificates: Certificates, example: str
 ) -> None:
     settings = block(f"example, {example}")
     del client.settings["TEMPORAL_TLS_SERVER_NAME"]  # which the example has to say by itself
@@ -316,13 +369,13 @@ def test_an_example_for_a_server_of_your_own_connects(
             dev_server.address,
             certificate=certificates.server(*names),
             client_ca=certificates.client_ca if "mTLS" in example else None,
-            keys=[api_key] if example == "proxy" else None,
+            keys=[API_KEY] if example == "proxy" else None,
             namespaces=[namespace],
         ) as front,
         Proxy({f"{CLOUD_HOST}:7233": front.address}) as proxy,
     ):
         address = f"{CLOUD_HOST}:7233" if example == "proxy" else front.address
-        filled = fill_in(settings, address, api_key)
+        filled = fill_in(settings, address)
         client.kit.write_env(filled.replace("<proxy>", proxy.address))
         assert f"✓ namespace: {namespace}" in client.type(block("check")).stdout
         assert bool(proxy.asked) == (example == "proxy")
@@ -339,24 +392,24 @@ READ_AGAIN = {
 @runs("rotation", "profile")
 @pytest.mark.parametrize("way", READ_AGAIN)
 def test_what_the_table_says_is_read_again_is_read_again(
-    client: Reader, cloud: CloudFront, api_key: str, way: str
+    client: Reader, cloud: CloudFront, way: str
 ) -> None:
-    client.settings["NEW_API_KEY"] = new_key = f"{api_key}-the-second"
-    settings = fill_in(READ_AGAIN[way], cloud.address, api_key)
-    profile = fill_in(block("profile"), cloud.address, api_key)
+    client.settings["NEW_API_KEY"] = new_key = f"{API_KEY}-the-second"
+    settings = fill_in(READ_AGAIN[way], cloud.address)
+    profile = fill_in(block("profile"), cloud.address)
     client.kit.write_env(settings)
     client.type(profile if way == "profile" else "true")
     with client.work() as worker:
         cloud.accept(new_key)
         if way == ".env":
-            client.kit.write_env(settings.replace(api_key, new_key))
+            client.kit.write_env(settings.replace(API_KEY, new_key))
         elif way == "profile":
             client.type(profile.replace("$API_KEY", "$NEW_API_KEY"))
         else:
             client.type(block("rotation"))
             assert (client.kit.root / "secrets" / "api-key").stat().st_mode & 0o777 == 0o600
         compare("rotation", worker.wait_for("Credentials changed"))
-    assert {call.api_key for call in cloud.calls} == {api_key, new_key}
+    assert {call.api_key for call in cloud.calls} == {API_KEY, new_key}
 
 
 ENCRYPTION = ("the import", "client_options", "a key", "look")
@@ -382,7 +435,7 @@ def test_encrypted_payloads_by_worker_ping_local_server_and_image(
         assert "Im9rIg==" not in shown  # base64 of "ok", in quotes
         # What the image has, on a queue of its own, in the middle of a rotation of the keys.
         image = copy_files(alone.kit.root, tmp_path / "image")
-        alone.settings |= {"PAYLOAD_KEYS": f"{new},{old}", "TEMPORAL_TASK_QUEUE": own_queue()}
+        alone.settings |= {"PAYLOAD_KEYS": f"{new},{old}", "TEMPORAL_TASK_QUEUE": "image"}
         with alone.work(f"cd {image} && exec python workers/worker.py"):
             alone.settings["PAYLOAD_KEYS"] = f"{old},{new}"
             alone.ping()

@@ -1,11 +1,17 @@
 """Break what can break while pings are in flight; afterwards every one has its answer.
 
-Run with `-m slow -rP` to see the numbers. Longer, and at random: `python tests/soak.py`.
+Run with `-m slow -rP` to see the numbers. At random, for half an hour or as long as wanted:
+
+    SOAK_MINUTES=30 python -m pytest -m slow -rP tests/test_faults.py -k random
+
+With the `--randomly-seed` that it prints, the same faults strike in the same order again.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
+import random
 import signal
 import socket
 import struct
@@ -13,9 +19,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cloud_front import NAMESPACE, Certificates, CloudFront
@@ -25,73 +31,30 @@ from pings import Load, wait_until
 from tcp import Listener, carry
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[DevServer]:
-    """A development server of the test's own, with its data on disk."""
+def server(kit: Kit, tmp_path: Path) -> Iterator[DevServer]:
+    """A development server of the test's own, with its data on disk; the kit's `.env` has it."""
     with DevServer(db=tmp_path / "temporal.db") as one:
+        kit.write_env(f"TEMPORAL_ADDRESS={one.address}\n")
         yield one
 
 
-class Team:
-    """Workers that come and go."""
-
-    def __init__(self, kit: Kit, server: DevServer) -> None:
-        self.kit, self.server = kit, server
-        self.workers: list[RunningScript] = []
-
-    def hire(self, **settings: Any) -> RunningScript:
-        """Start a worker and wait until it polls."""
-        here = {"TEMPORAL_ADDRESS": self.server.address}
-        self.workers.append(self.kit.work(**{**here, **settings}))
-        return self.workers[-1]
-
-    def alive(self) -> list[RunningScript]:
-        """Those that run, the oldest first."""
-        return [one for one in self.workers if one.process.poll() is None]
-
-    def let_go(self) -> None:
-        """Stop every worker in order; each ends with 0 and leaves no process behind."""
-        for worker in self.alive():
-            worker.signal(signal.SIGTERM)
-        for worker in self.workers:
-            if worker.wait() != -signal.SIGKILL:  # which was one of the faults
-                assert worker.process.returncode == 0, worker.stderr
-                expect_nothing_left(worker)
+def alive(kit: Kit) -> list[RunningScript]:
+    """The workers that run, the oldest first."""
+    return [one for one in kit.started if one.process.poll() is None]
 
 
-def test_workers_killed_and_stopped_in_the_middle(kit: Kit, server: DevServer) -> None:
-    team = Team(kit, server)
-    with Load(server.address) as load:
-        team.hire()
-        for number in (signal.SIGKILL, signal.SIGTERM) * 2:
-            team.hire()
-            load.wait_for_more(20)
-            leaving = team.alive()[0]
-            leaving.signal(number)
-            leaving.wait()
-        load.judge()
-        team.let_go()
-
-
-def test_server_frozen_killed_and_started_again(kit: Kit, server: DevServer) -> None:
-    team = Team(kit, server)
-    with Load(server.address) as load:
-        worker, _ = team.hire(), team.hire()
-        load.wait_for_more(20)
-        server.freeze()
-        worker.wait_for("Lost the server")
-        server.thaw()
-        print(f"thawed to 20 answers: {load.wait_for_more():.2f} s")
-        worker.wait_for("The server is back")
-        for seconds in (0, 2):  # away for a moment, or for longer
-            server.kill()
-            time.sleep(seconds)
-            server.start()
-            print(f"back to 20 answers: {load.wait_for_more():.2f} s")
-        load.judge()
-        team.let_go()
+def stop_all(kit: Kit) -> None:
+    """Stop every worker in order; each ends with 0 and leaves no process behind."""
+    for worker in alive(kit):
+        worker.signal(signal.SIGTERM)
+    for worker in kit.started:
+        if worker.wait() != -signal.SIGKILL:  # which was one of the faults
+            assert worker.process.returncode == 0, worker.stderr
+            expect_nothing_left(worker)
 
 
 class Wire(Listener):
@@ -135,8 +98,7 @@ class Wire(Listener):
 @pytest.mark.skipif(sys.platform != "linux", reason="drops packets with Linux's socket filter")
 def test_network_drops_packets(kit: Kit, server: DevServer) -> None:
     with Wire(server.address) as wire, Load(server.address) as load:
-        team = Team(kit, server)
-        worker = team.hire(TEMPORAL_ADDRESS=wire.address)
+        worker = kit.work(TEMPORAL_ADDRESS=wire.address)
         load.wait_for_more(20)
         wire.cut()
         worker.wait_for("Lost the server")
@@ -146,7 +108,7 @@ def test_network_drops_packets(kit: Kit, server: DevServer) -> None:
         load.judge()
         worker.wait_for("The server is back")
         assert worker.stderr.count("Lost the server") == 1
-        team.let_go()
+        stop_all(kit)
 
 
 def _replace(file: Path, text: str) -> float:
@@ -176,8 +138,7 @@ def test_api_key_rotated_and_revoked(
             "TEMPORAL_TLS_SERVER_CA_CERT_PATH": certificates.server_ca_file,
             "TEMPORAL_API_KEY_FILE": key_file,
         }
-        team = Team(kit, server)
-        worker = team.hire(**settings)
+        worker = kit.work(**settings)
         with Load(server.address, 10, NAMESPACE) as load:
             load.wait_for_more(20)
 
@@ -206,7 +167,7 @@ def test_api_key_rotated_and_revoked(
             assert len(of_the_sdk) == len(set(of_the_sdk))  # each of its warnings once
             for key in (first, second, wrong, third):
                 assert key not in worker.stderr
-            team.let_go()
+            stop_all(kit)
 
 
 DEPLOYMENT = "ping"
@@ -230,41 +191,38 @@ def build(number: str) -> dict[str, str]:
 
 
 def test_a_rollout_of_two_builds_answers_every_ping(kit: Kit, server: DevServer) -> None:
-    one, two = (f"TemporalWorkerDeploymentVersion = '{DEPLOYMENT}:{n}'" for n in "12")
-    team = Team(kit, server)
-    first, another = team.hire(**build("1")), team.hire(**build("1"))
-    assert "Version: ping, 1" in first.wait_for("  - Version")
+    one, two = (f" AND TemporalWorkerDeploymentVersion = '{DEPLOYMENT}:{n}'" for n in "12")
+    old, another = kit.work(**build("1")), kit.work(**build("1"))
+    assert "Version: ping, 1" in old.wait_for("  - Version")
     make_current(server, "1")
     with Load(server.address, 5) as load:
-        team.hire(**build("2"))
+        kit.work(**build("2"))
         load.wait_for_more(20)
         make_current(server, "2")
         another.stop()  # one of the old build goes at once
-        wait_until(lambda: load.count(two) >= 20, "pings on the second build")
+        wait_until(lambda: len(load.runs(two)) >= 20, "pings on the second build")
         load.judge(40)
-    assert load.count(one) + load.count(two) == load.count()
-    assert load.count(one) >= 20  # before the switch
-    team.let_go()
+    first, second = len(load.runs(one)), len(load.runs(two))
+    assert first + second == len(load.runs())
+    assert first >= 20  # before the switch
+    stop_all(kit)
 
 
 def test_workers_that_new_runs_do_not_go_to_are_told_of(kit: Kit, server: DevServer) -> None:
-    address = {"TEMPORAL_ADDRESS": server.address}
-
     def warned(text: str) -> str:
         """What the ping warns of, and the check too."""
         whole = f"no worker polls the task queue 'ap-default' in namespace 'default'{text}"
-        with kit.start(PING, **address) as ping:
+        with kit.start(PING) as ping:
             ping.wait_for(whole, 10)
             ping.wait_for("  → python scripts/check_temporal_config.py tells")
         return whole
 
     def checked() -> str:
-        done = run_now(CHECK, address)
+        done = run_now(CHECK, {"TEMPORAL_ADDRESS": server.address})
         assert done.code == 0, done
         return done.stdout
 
-    team = Team(kit, server)
-    versioned = team.hire(**build("1"))
+    versioned = kit.work(**build("1"))
     whole = warned(" without a version")
     command = f"temporal worker deployment set-current-version --yes --deployment-name {DEPLOYMENT}"
     assert f"⚠ workers: {whole}\n  → {command} --build-id 1\n" in checked()
@@ -272,8 +230,49 @@ def test_workers_that_new_runs_do_not_go_to_are_told_of(kit: Kit, server: DevSer
     # The queue hears of it later: from a worker that polls, if it was new to the version.
     wait_until(lambda: "⚠" not in checked(), "the queue knows it")
     versioned.stop()
-    team.hire()
+    kit.work()
     warned(" as the current version, 'ping 1'")
     make_current(server, "")
-    with kit.start(PING, **address) as ping:
+    with kit.start(PING) as ping:
         ping.ping_ok()
+
+
+def end_one(kit: Kit, number: signal.Signals) -> None:
+    """End one of the workers, but not the first, which is the wire's."""
+    victim = random.choice(alive(kit)[1:])
+    victim.signal(number)
+    assert victim.wait(60) == (-number if number == signal.SIGKILL else 0), victim.stderr
+
+
+@pytest.mark.timeout(300 + 60 * SOAK_MINUTES)
+def test_faults_in_turn_and_at_random(
+    kit: Kit, server: DevServer, pytestconfig: pytest.Config
+) -> None:
+    with Wire(server.address) as wire, Load(server.address) as load:
+        faults: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+            "a worker is killed": (partial(end_one, kit, signal.SIGKILL), kit.work),
+            "a worker stops": (partial(end_one, kit, signal.SIGTERM), kit.work),
+            "the server is killed": (server.kill, server.start),
+            "the server is frozen": (server.freeze, server.thaw),
+        }
+        if sys.platform == "linux":
+            faults["the network drops packets"] = (wire.cut, wire.mend)
+        kit.work(TEMPORAL_ADDRESS=wire.address)
+        kit.work()
+        kit.work()
+        load.wait_for_more()  # it has its client, which outlives every fault
+        print(f"--randomly-seed={pytestconfig.getoption('randomly_seed')}")
+        turns = [(fault, seconds) for seconds in (0.0, 2.0) for fault in faults]
+        end = time.monotonic() + SOAK_MINUTES * 60
+        while turns or (time.monotonic() < end and not load.failed):
+            if not turns:
+                turns.append((random.choice([*faults]), random.choice([0.5, 2, 5, 25])))
+            fault, seconds = turns.pop()
+            begin, mend = faults[fault]
+            begin()
+            time.sleep(seconds)
+            mend()
+            print(f"{time.strftime('%X')} {fault}; 20 answers after {load.wait_for_more():.2f} s")
+        load.judge()
+        stop_all(kit)
+        print(f"{load.ok} pings, none lost")

@@ -7,14 +7,13 @@ import asyncio
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from inside import SECONDS
-from kit import CHECK, FILES, LOCAL, PING, SOURCE, WORKER, Kit, RunningScript, free_port
+from kit import CHECK, FILES, LOCAL, PING, SOURCE, WORKER, Kit, free_port
 from pings import connect
 
 COUNTING = """from temporalio import workflow
@@ -76,13 +75,11 @@ def test_who_knows_whom() -> None:
     doctor = {name for name in known_by if name.partition(".")[0] == "temporal_doctor"}
     guests = {name for name, others in known_by.items() if others & doctor} - doctor
     assert guests <= {"scripts.check_temporal_config", "temporal_script"}
-    for alone in ("findings", "watchdog"):
-        assert known_by[f"temporal_{alone}"] == set()
-    assert known_by["temporal_proxy"] == {"temporal_settings"}
+    assert known_by["temporal_findings"] == set()
     for base in ("sources", "runtime"):
         assert known_by[f"temporal_{base}"] == {"temporal_findings"}
     assert known_by["temporal_settings"] == {"temporal_findings", "temporal_sources"}
-    under = ("findings", "proxy", "runtime", "settings")
+    under = ("findings", "runtime", "settings")
     assert known_by["temporal_client"] == {f"temporal_{name}" for name in under}
     for name in ("workers.worker", "scripts.start_ping", "scripts.check_temporal_config"):
         assert "temporal_client" in known_by[name]
@@ -131,9 +128,8 @@ def test_runs_share_no_memory_and_no_module_and_are_refused_what_is_not_determin
         text = COUNTING.replace("RUNS.append(1)", call)
         add_workflow(kit, name, f"import random\nimport time\n\n{text}")
     add_workflow(kit, "Second")
-    command = [sys.executable, "-c", LOADED]
-    with RunningScript(command, kit.env(), kit.root) as python:
-        assert python.wait() == 0, python.stderr
+    python = kit.run("-c", LOADED, cwd=kit.root)
+    assert python.returncode == 0, python.stderr
     # Nothing of the others: what a workflow's module imports, each of its runs imports again.
     assert json.loads(python.stdout) == ["workflows.ping_workflow", "workflows.second_workflow"]
     queue = here["TEMPORAL_TASK_QUEUE"]

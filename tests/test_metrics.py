@@ -7,12 +7,11 @@ import json
 import re
 import shutil
 import subprocess
-import urllib.error
-import urllib.parse
-import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from kit import SOURCE, WORKER, DevServer, Kit, free_port
 from pings import QUEUE, connect, send, wait_until
@@ -47,16 +46,6 @@ class FailingWorkflow:
             retry_policy=RetryPolicy(maximum_attempts=1),
         )
 """
-
-
-def get(url: str) -> str:
-    """What a web server on loopback answers; nothing while it does not."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        text: str = opener.open(url, timeout=5).read().decode()
-    except urllib.error.URLError:
-        return ""
-    return text
 
 
 def test_a_taken_port_is_a_clear_error(kit: Kit, dev_server: DevServer) -> None:
@@ -94,18 +83,19 @@ def test_every_metric_in_the_rules_is_one_that_a_worker_serves(kit: Kit) -> None
         for kind in kinds:
             await client.start_workflow(kind, id=kind, task_queue=QUEUE)
 
-    def served(text: str) -> bool:
-        return text in get(f"http://{at}/metrics")
+    def page() -> str:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"http://{at}/metrics", trust_env=False).text
+        return ""
 
     with DevServer() as server:
         worker = kit.work(TEMPORAL_ADDRESS=server.address, TEMPORAL_METRICS_ADDRESS=at)
         asyncio.run(suffer(server.address))
         worker.wait_for("Failed activation")
-        wait_until(lambda: served("temporal_workflow_failed{"), "a failed workflow")
+        wait_until(lambda: "temporal_workflow_failed{" in page(), "a failed workflow")
         server.kill()
-        wait_until(lambda: all(served(f"\n{one}{{") for one in used), f"all of {used}")
-        page = get(f"http://{at}/metrics")
-    assert promtool("check", "metrics", said=page).returncode != 1  # 3: it has names to suggest
+        wait_until(lambda: all(f"\n{one}{{" in page() for one in used), f"all of {used}")
+        assert promtool("check", "metrics", said=page()).returncode != 1  # 3: names to suggest
 
 
 LATENCY = "temporal_workflow_task_schedule_to_start_latency_bucket"

@@ -7,13 +7,12 @@ import signal
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cases import env
-from docs_network import joining, network
-from kit import LOCAL, PING, Kit, RunningScript, expect_nothing_left, left_of, temporal
+from kit import LOCAL, Kit, RunningScript, expect_nothing_left, left_of, temporal
 from pings import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and sessions are POSIX's")
@@ -46,14 +45,10 @@ BROKEN = env(
 )
 
 
-def write_settings(kit: Kit, values: dict[str, str]) -> None:
-    kit.write_env("".join(f"{name}={value}\n" for name, value in values.items()))
-
-
 def test_it_prints_ok_whatever_is_configured_and_leaves_nothing_behind(
     kit: Kit, tmp_path: Path
 ) -> None:
-    write_settings(kit, BROKEN)
+    kit.write_env("".join(f"{name}={value}\n" for name, value in BROKEN.items()))
     with kit.start(LOCAL, cwd=tmp_path, **CLOUD) as running:
         expect_ok(running)
     assert "on task queue 'of-my-own'" in running.stderr
@@ -136,54 +131,7 @@ def test_stopped_right_at_the_start_it_leaves_nothing_behind(
             running.signal_group(number)
             # Before the kit's code runs, the signal does what it does to any program.
             code = running.wait(30)
-            assert code in (-number, 128 + number, 0), running.stderr
+            early = "init_import_site" in running.stderr  # for which Python has a code of its own
+            assert code in (-number, 128 + number, 0) or early, running.stderr
             assert running.stdout == ("" if code else "ok\n")
             expect_nothing_left(running)
-
-
-@pytest.fixture
-def start(kit: Kit) -> Iterator[Callable[..., RunningScript]]:
-    """Starts Python in the kit's folder where two ports are free, whatever else runs here."""
-    with network() as process:
-
-        def run(*args: str, program: str = sys.executable, **settings: str) -> RunningScript:
-            command = joining(process, kit.root, program, *args)
-            return RunningScript(command, kit.env(**settings))
-
-        yield run
-
-
-NEXT = "In the next terminal: python scripts/start_ping.py"
-FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
-
-
-@slow
-def test_served_it_answers_the_next_terminal_and_knows_the_runs_of_last_time(
-    start: Callable[..., RunningScript], tmp_path: Path
-) -> None:
-    serve = (LOCAL, "--serve", "--db", str(tmp_path / "data.db"))
-    with start(*serve) as serving:
-        serving.wait_for(NEXT)
-        with start(PING) as ping:
-            ping.ping_ok()
-            link = ping.wait_for("http://").partition("INFO - ")[2].strip()
-        assert link.startswith("http://localhost:8233/namespaces/default/workflows/ping-")
-        with start("-c", FETCH, link) as page, start(LOCAL, "--serve") as second:
-            assert page.wait() == 0, page.stderr
-            expect_no_server(second)
-        assert "<html" in page.stdout
-        assert "7233" in second.stderr
-        serving.signal_group(signal.SIGINT)
-        assert (serving.wait(), serving.stdout) == (0, ""), serving.stderr
-        assert "http://localhost:8233" in serving.stderr
-        assert "your settings point at" not in serving.stderr
-        assert "Traceback" not in serving.stderr
-        expect_nothing_left(serving)
-    elsewhere = {"TEMPORAL_ADDRESS": "payments.a1b2c.tmprl.cloud:7233"}
-    with start(*serve, **elsewhere) as serving:
-        serving.wait_for("your settings point at payments.a1b2c.tmprl.cloud:7233")
-        described = ("workflow", "describe", "--workflow-id", link.split("/")[-2])
-        with start(*described, program=temporal()) as asked:
-            asked.wait_for("COMPLETED")
-        serving.stop()
-        expect_nothing_left(serving)

@@ -95,20 +95,6 @@ def test_what_runs_may_finish_and_learns_that_the_worker_stops(
 
 
 @pytest.mark.slow
-def test_it_stops_without_a_server_too(kit: Kit) -> None:
-    with DevServer() as server:
-        polling = kit.work(TEMPORAL_ADDRESS=server.address)
-        new = kit.work(TEMPORAL_ADDRESS=server.address, TEMPORAL_TASK_QUEUE="new")
-        assert kit.run(PING, TEMPORAL_ADDRESS=server.address).returncode == 0
-        server.kill()
-        new.stop()
-        polling.wait_for("Lost the server")
-        polling.stop()
-    expect_in_order(new)
-    expect_in_order(polling)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("way", ["full pipe", "dead reader", "frozen key file", "SIGHUP"])
 def test_it_answers_and_stops_though_nobody_reads_it_or_a_file_is_dead(
     way: str, kit: Kit, here: dict[str, Any], tmp_path: Path
@@ -145,17 +131,25 @@ def test_it_answers_and_stops_though_nobody_reads_it_or_a_file_is_dead(
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_a_long_outage_is_told_once(kit: Kit) -> None:
-    with DevServer() as server, kit.work(TEMPORAL_ADDRESS=server.address) as worker:
+def test_a_long_outage_is_told_once_and_it_stops_without_a_server_too(kit: Kit) -> None:
+    with DevServer() as server:
+        address = {"TEMPORAL_ADDRESS": server.address}
+        worker, polling = kit.work(**address), kit.work(**address)
+        new = kit.work(**address, TEMPORAL_TASK_QUEUE="new")
+        assert kit.run(PING, **address).returncode == 0
         server.kill()
+        new.stop()
+        polling.wait_for("Lost the server")
+        polling.stop()
         time.sleep(OUTAGE_SECONDS)
         during = worker.stderr[worker.stderr.index("Lost the server") :]
         server.start()
-        with kit.start(PING, TEMPORAL_ADDRESS=server.address) as ping:
+        with kit.start(PING, **address) as ping:
             assert ping.wait(70) == 0, ping.stderr + worker.stderr
         worker.wait_for("The server is back")
         assert "ERROR - " not in during
         assert "WARNING - " not in during
         assert worker.stderr.count("Lost the server") == 1
         worker.stop()
-    expect_in_order(worker)
+    for stopped in (new, polling, worker):
+        expect_in_order(stopped)

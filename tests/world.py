@@ -13,11 +13,12 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent import futures
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -31,9 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
-    pkcs12,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kit import DevServer, free_port
@@ -41,8 +40,8 @@ from tcp import Listener, Proxy
 
 HOST = f"{NAMESPACE}.tmprl.cloud"
 NOW = datetime.now(timezone.utc)
-T = TypeVar("T")
 _IS_CA, _NO_CA = x509.BasicConstraints(True, None), x509.BasicConstraints(False, None)
+_ONLY_SERVERS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 
 
 def days(number: float) -> datetime:
@@ -55,15 +54,8 @@ def jwt(expires: float = 300) -> str:
     def part(content: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
-    claims = {
-        "account_id": "a1b2c",
-        "aud": ["temporal.io"],
-        "exp": int(days(expires).timestamp()),
-        "iss": "temporal.io",
-        "jti": "Zq3Kd8Wm5Xp1Rt7Lv",
-        "key_id": "Zq3Kd8Wm5Xp1Rt7Lv",
-        "sub": "9f2c61d07be94a5e83",
-    }
+    claims = {"account_id": "a1b2c", "exp": int(days(expires).timestamp()), "iss": "temporal.io"}
+    claims |= {"key_id": "Zq3Kd8Wm5Xp1Rt7Lv", "sub": "9f2c61d07be94a5e83"}
     signature = ("hT5gVr9NcX2bKe7QyPw4LmJz8DfSa1Uo" * 3)[:86]
     return f"{part({'alg': 'ES256', 'kid': 'wvuts'})}.{part(claims)}.{signature}"
 
@@ -100,11 +92,6 @@ def greet(peer: socket.socket) -> None:
     stay_silent(peer)
 
 
-def unknown_name(*_: object) -> int:
-    """What a TLS server says that has no such name."""
-    return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-
-
 WEB_PAGE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 # HTTP/2: SETTINGS, then for stream 1 ":status: 503" (HPACK, literal) and the end of the stream.
 BAD_GATEWAY = b"\0\0\0\4\0\0\0\0\0" + b"\0\0\5\1\5\0\0\0\1" + b"\x08\x03503"
@@ -128,14 +115,6 @@ def _turn_down(_: str, __: bytes, context: Any) -> bytes:
     return b""
 
 
-@dataclass
-class _Shown:
-    """A CA's own certificate, in the place of one that it has signed."""
-
-    private_key_pem: Any
-    cert_chain_pems: list[Any]
-
-
 made = cached_property  # when first asked for
 
 
@@ -149,16 +128,16 @@ def toml(text: str, profile: str = "default", mode: int = 0o600) -> cached_prope
     return holding(lambda w: f"[profile.{profile}]\n{text}\n".format(w=w), mode)
 
 
-def server(**how: Any) -> cached_property[str]:
-    return made(lambda w: w.front(**how))
+def server(*names: str, **how: Any) -> cached_property[str]:
+    return made(lambda w: w.front(*names, **how))
 
 
 def tcp(treat: Callable[[socket.socket], None]) -> cached_property[str]:
     return made(lambda w: w.listen(treat))
 
 
-def tls(treat: Callable[[socket.socket], None], **how: Any) -> cached_property[str]:
-    return made(lambda w: w.listen_tls(treat, **how))
+def tls(treat: Callable[[socket.socket], None], *names: str, **how: Any) -> cached_property[str]:
+    return made(lambda w: w.listen_tls(treat, *names, **how))
 
 
 @dataclass
@@ -177,19 +156,13 @@ class World:
         path.chmod(mode)
         return path
 
-    def pem(self, name: str, part: x509.Certificate | Any) -> Path:
-        if isinstance(part, x509.Certificate):
-            return self.file(name, part.public_bytes(Encoding.PEM))
-        form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return self.file(name, part.private_bytes(*form))
-
     # --- API keys -------------------------------------------------------------------------------
     good_jwt = jwt()
     expired_jwt = jwt(expires=-3)
     expiring_jwt = jwt(expires=9.5)
     cut_jwt = jwt()[:120]
     base64_key = base64.b64encode(jwt().encode()).decode()
-    key_file = holding(lambda w: w.key + "\n")
+    key_file = holding(lambda w: f" {w.key}\n\n")
     open_key_file = holding(lambda w: w.key + "\n", 0o644)
     utf16_key_file = holding(lambda w: w.key.encode("utf-16"))
     json_key_file = holding(lambda w: json.dumps({"token": w.key}))
@@ -197,7 +170,6 @@ class World:
     empty = holding(lambda _: "")
     text = holding(lambda _: "the certificate is with Carol\n")
     missing = made(lambda w: w.folder / "missing.pem")
-    relative = "certs/client.pem"
 
     # --- Client certificates --------------------------------------------------------------------
     client = made(lambda w: w.certificates.client("payments-worker"))
@@ -206,7 +178,6 @@ class World:
     expiring = made(lambda w: w.certificates.client("expiring", not_after=days(10.1)))
     not_yet_valid = made(lambda w: w.certificates.client("early", not_before=days(1)))
     untrusted = made(lambda w: w.certificates.client("bad", ca=w.certificates.untrusted_ca))
-    encrypted = made(lambda w: replace(w.client, key=w.encrypted_key))
     encrypted_key = holding(lambda w: w.rsa_as(PrivateFormat.PKCS8, b"open"))
     rsa = made(lambda w: w.certificates.client("rsa", key_type=trustme.KeyType.RSA))
     client_ca_pem = made(lambda w: w.certificates.client_ca.cert_pem.bytes().decode())
@@ -224,39 +195,17 @@ class World:
     # As `openssl pkcs12` writes a friendly name.
     noted_certificate = holding(lambda w: f"friendlyName: J\u00fcrgen\n{w.certificate_pem}")
     upside_down = holding(lambda w: w.client_ca_pem + w.certificate_pem)
+    reversed_pair = holding(lambda w: w.private_pem + w.certificate_pem)
     chain = holding(lambda w: w.certificate_pem + w.client_ca_pem)
-    der = holding(lambda w: w.certificate.public_bytes(Encoding.DER))
+    der = holding(lambda w: ssl.PEM_cert_to_DER_cert(w.certificate_pem))
     open_key = holding(lambda w: w.private_pem, 0o644)
     open_combined = holding(lambda w: w.client.combined.read_bytes(), 0o644)
     old_encrypted_key = holding(lambda w: w.rsa_as(PrivateFormat.TraditionalOpenSSL, b"open"))
     openssh_key = holding(lambda w: w.rsa_as(PrivateFormat.OpenSSH))
     pkcs8_key = holding(lambda w: w.rsa_as(PrivateFormat.PKCS8))
-    p12 = holding(
-        lambda w: pkcs12.serialize_key_and_certificates(
-            b"client", w.private_key, w.certificate, None, NoEncryption()
-        )
-    )
-    public_key = holding(
-        lambda w: w.private_key.public_key().public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
-    )
-    request = holding(
-        lambda w: (
-            x509.CertificateSigningRequestBuilder(_name("payments"))
-            .sign(w.private_key, hashes.SHA256())
-            .public_bytes(Encoding.PEM)
-        )
-    )
-    for_servers = made(lambda w: w.made_for("SERVER_AUTH", w.certificates.client_ca))
-
-    @property
-    def certificate(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.certificate_pem.encode())
-
-    @property
-    def private_key(self) -> Any:
-        return load_pem_private_key(self.private_pem.encode(), None)
+    own_ca = holding(lambda w: w.client_ca_pem)  # which is not what a client shows
+    for_servers = made(lambda w: w.signed("servers", _ONLY_SERVERS, by=w.certificates.client_ca))
+    small = made(lambda w: w.signed("small", key=rsa.generate_private_key(65537, 1024)))
 
     def rsa_as(self, form: PrivateFormat, password: bytes = b"") -> bytes:
         """The RSA key in another form."""
@@ -264,25 +213,28 @@ class World:
         encryption = BestAvailableEncryption(password) if password else NoEncryption()
         return key.private_bytes(Encoding.PEM, form, encryption)
 
-    @cached_property
-    def own_ca(self) -> KeyPair:
-        """The CA that was uploaded to the namespace, with its key: not what a client shows."""
-        key = self.file("own-ca.key", self.certificates.client_ca.private_key_pem.bytes())
-        certificate = self.file("own-ca.pem", self.client_ca_pem)
-        return KeyPair(certificate, key, certificate, 0)
-
-    @cached_property
-    def small(self) -> KeyPair:
-        key = rsa.generate_private_key(65537, 1024)
-        certificate = self.pem("small.pem", _signed("small", key, _NO_CA))
-        return KeyPair(certificate, self.pem("small.key", key), certificate, 0)
-
-    def made_for(self, usage: str, ca: trustme.CA) -> KeyPair:
-        """A certificate for one usage alone."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        only = x509.ExtendedKeyUsage([getattr(ExtendedKeyUsageOID, usage)])
-        file = self.pem(f"{usage}.pem", _signed(usage, key, only, _names(HOST), by=ca))
-        return KeyPair(file, self.pem(f"{usage}.key", key), file, 4711)
+    def signed(
+        self,
+        name: str,
+        *extensions: x509.ExtensionType,
+        by: trustme.CA | None = None,
+        key: Any = None,
+    ) -> KeyPair:
+        """A certificate such as trustme makes none, signed by a CA or with its own key."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        issuer, signer = _name(name), key
+        if by:
+            issuer = x509.load_pem_x509_certificate(by.cert_pem.bytes()).subject
+            signer = load_pem_private_key(by.private_key_pem.bytes(), None)
+        builder = x509.CertificateBuilder(issuer, _name(name), key.public_key(), 4711)
+        builder = builder.not_valid_before(days(-30)).not_valid_after(days(300))
+        for extension in extensions:
+            critical = isinstance(extension, x509.BasicConstraints)
+            builder = builder.add_extension(extension, critical)
+        certificate = builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
+        form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        file = self.file(f"{name}.pem", certificate)
+        return KeyPair(file, self.file(f"{name}.key", key.private_bytes(*form)))
 
     # --- Servers' certificates ------------------------------------------------------------------
     server_ca = made(lambda w: w.certificates.server_ca_file)
@@ -290,27 +242,13 @@ class World:
     noted_ca = holding(lambda w: b"# f\xfcr alle\n" + w.server_ca.read_bytes())
     damaged_ca = holding(lambda w: _damaged(w.server_ca_pem))
     bundle = holding(lambda w: f"# our CAs\n{w.client_ca_pem}{w.server_ca_pem}")
-    nameless_server_file = made(lambda w: w.own_signed(ca=False)[0])
-    ca_as_server_file = made(lambda w: w.own_signed("localhost", HOST, ca=True)[0])
-    self_signed_file = made(lambda w: w.own_signed("localhost", ca=False)[0])
-
-    def own_signed(self, *names: str, ca: bool) -> tuple[Path, Path]:
-        """A certificate that a server has signed for itself, and its key."""
-        certificate, key = (
-            self.folder / f"own-{ca}-{len(names)}.{kind}" for kind in ("pem", "key")
-        )
-        if not certificate.exists():
-            new = ec.generate_private_key(ec.SECP256R1())
-            extensions = [_IS_CA if ca else _NO_CA, *[_names(*names)] * bool(names)]
-            self.pem(certificate.name, _signed("127.0.0.1", new, *extensions))
-            self.pem(key.name, new)
-        return certificate, key
+    nameless = made(lambda w: w.signed("127.0.0.1", _NO_CA))
+    ca_itself = made(lambda w: w.signed("a-ca", _IS_CA, _names("localhost", HOST)))
+    itself = made(lambda w: w.signed("itself", _NO_CA, _names("localhost")))
 
     # --- TOML -----------------------------------------------------------------------------------
     broken_toml = toml('api_key = "{w.key}" x')
     typed_toml = toml('address = "h:1"\n[profile.default.tls]\ndisabled = "{w.key}"')
-    yaml_toml = toml("address: {w.dev.address}")
-    misspelt_toml = toml('adress = "{w.dev.address}"')
     both_toml = toml('tls.client_cert_path = "/c"\ntls.client_cert_data = "d"')
     lost_toml = toml(
         'address = "127.0.0.1:7233"\n'
@@ -332,55 +270,45 @@ class World:
     )
 
     # --- Stand-ins for Cloud, and own servers ---------------------------------------------------
-    def front(self, names: tuple[str, ...] = (), **how: Any) -> str:
+    def front(self, *names: str, shown: Any = None, **how: Any) -> str:
         """The address of a stand-in for Cloud."""
-        silent, shown = how.pop("silent", False), how.pop("shown", None)
-        shown = shown or self.certificates.server(*names, **how.pop("dates", {}))
+        shown = shown or self.certificates.server(*names)
         keys, namespaces = [self.key, self.good_jwt], [NAMESPACE, "default"]
         how = {"certificate": shown, "keys": keys, "namespaces": namespaces, **how}
-        front = self.closing.enter_context(CloudFront(self.dev.address, **how))
-        front.silent = silent
-        return front.address
+        return self.closing.enter_context(CloudFront(self.dev.address, **how)).address
 
-    def front_itself(self, *names: str, ca: bool) -> str:
+    @cached_property
+    def self_signed(self) -> str:
         """The address of an own server whose certificate it has signed itself."""
-        certificate, key = self.own_signed(*names, ca=ca)
-        itself = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
-        return self.front(shown=_Shown(itself.private_key_pem, [itself.cert_pem]), keys=None)
+        certificate, key = self.itself.certificate.read_bytes(), self.itself.key.read_bytes()
+        shown = SimpleNamespace(
+            private_key_pem=trustme.Blob(key), cert_chain_pems=[trustme.Blob(certificate)]
+        )
+        return self.front(shown=shown, keys=None)
 
     cloud = server()
     own_tls = server(keys=None)
     guarded = server(keys=None, namespaces=[])  # lets nobody in without a credential
-    private_link = server(names=(HOST,))  # its certificate is for the namespace endpoint alone
-    regional = server(names=("*.aws.api.temporal.io", "us-east-1.aws.api.temporal.io"))
-    revoked = server(keys=[])
-    refusing = server(namespaces=[])
+    private_link = server(HOST)  # its certificate is for the namespace endpoint alone
+    regional = server("*.aws.api.temporal.io", "us-east-1.aws.api.temporal.io")
     read_only = server(read_only=True)
     forgotten = server(namespaces=["invoices.a1b2c"])  # which the server behind does not know
-    silenced = server(silent=True)
-    expired_server = server(dates={"not_after": days(-1)})
-    early_server = server(dates={"not_before": days(1)})
-    other_name = server(names=("temporal.internal",))
     mtls_cloud = made(lambda w: w.front(client_ca=w.certificates.client_ca, keys=[]))
-    self_signed = made(lambda w: w.front_itself("localhost", ca=False))
-    # Shows the CA's own certificate, which is also the CA that is set.
-    ca_as_server = made(lambda w: w.front_itself("localhost", HOST, ca=True))
 
     # --- Servers of something else --------------------------------------------------------------
     def listen(self, treat: Callable[[socket.socket], None]) -> str:
-        listener = Listener(treat)
-        self.closing.callback(listener.close)
-        return listener.address
+        return self.closing.enter_context(Listener(treat)).address
 
     def listen_tls(
         self,
         then: Callable[[socket.socket], None],
-        pair: tuple[Path, Path] | None = None,
+        *names: str,
+        pair: KeyPair | None = None,
         version: ssl.TLSVersion | None = None,
-        *,
         asks: bool = False,
         alpn: str = "h2",
         on_name: Callable[..., int] | None = None,
+        **dates: datetime,
     ) -> str:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols([alpn])
@@ -392,9 +320,9 @@ class World:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 context.minimum_version = context.maximum_version = version
         if pair:
-            context.load_cert_chain(*pair)
+            context.load_cert_chain(pair.certificate, pair.key)
         else:
-            self.certificates.server().configure_cert(context)
+            self.certificates.server(*names, **dates).configure_cert(context)
         if asks:
             context.verify_mode = ssl.CERT_REQUIRED
             self.certificates.client_ca.configure_trust(context)
@@ -415,22 +343,27 @@ class World:
     proxy_with_page = tcp(partial(proxy_without_backend, answer=BAD_GATEWAY_PAGE))
     tls_silent = tls(stay_silent)
     tls_web = tls(answer(WEB_PAGE), alpn="http/1.1")
-    tls_proxy = tls(proxy_without_backend)
     tls_closing = tls(hang_up)  # as a balancer with nothing behind it
     tls_smtp = tls(answer(b"220 mail.example.com ESMTP\r\n"))
     wants_certificate_12 = tls(stay_silent, version=ssl.TLSVersion.TLSv1_2, asks=True)
-    wants_certificate_13 = tls(stay_silent, version=ssl.TLSVersion.TLSv1_3, asks=True)
+    wants_certificate_13 = tls(stay_silent, asks=True)
     old_tls = tls(stay_silent, version=ssl.TLSVersion.TLSv1_1)
-    knows_no_name = tls(stay_silent, on_name=unknown_name)
-    nameless_server = made(lambda w: w.listen_tls(stay_silent, w.own_signed(ca=False)))
+    knows_no_name = tls(stay_silent, on_name=lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
+    nameless_server = made(lambda w: w.listen_tls(stay_silent, pair=w.nameless))
+    # Shows the CA's own certificate, which is also the CA that is set.
+    ca_as_server = made(lambda w: w.listen_tls(stay_silent, pair=w.ca_itself))
+    expired_server = tls(stay_silent, not_after=days(-1))
+    early_server = tls(stay_silent, not_before=days(1))
+    other_name = tls(stay_silent, "temporal.internal")
     busy = made(lambda w: w.other_server(EveryMethod(_turn_down)))
     other_grpc = made(lambda w: w.other_server())
     nothing = made(lambda _: f"127.0.0.1:{free_port()}")
 
     @cached_property
     def made_for_clients(self) -> str:
-        pair = self.made_for("CLIENT_AUTH", self.certificates.server_ca)
-        return self.listen_tls(stay_silent, (pair.certificate, pair.key))
+        only = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        pair = self.signed("clients", only, _names(HOST), by=self.certificates.server_ca)
+        return self.listen_tls(stay_silent, pair=pair)
 
     def other_server(self, *handlers: Any) -> str:
         """The address of a gRPC server of something else."""
@@ -510,25 +443,3 @@ def _names(*names: str) -> x509.SubjectAlternativeName:
 
 def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _signed(
-    common: str,
-    key: Any,
-    *extensions: x509.ExtensionType,
-    by: trustme.CA | None = None,
-) -> x509.Certificate:
-    """A certificate that is signed with its own key, or by a CA."""
-    issuer, signer = _name(common), key
-    if by:
-        issuer = x509.load_pem_x509_certificate(by.cert_pem.bytes()).subject
-        signer = load_pem_private_key(by.private_key_pem.bytes(), None)
-    builder = (
-        x509.CertificateBuilder(issuer, _name(common), key.public_key(), 4711)
-        .not_valid_before(days(-30))
-        .not_valid_after(days(300))
-    )
-    for extension in extensions:
-        critical = isinstance(extension, x509.BasicConstraints)
-        builder = builder.add_extension(extension, critical)
-    return builder.sign(signer, hashes.SHA256())

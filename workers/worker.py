@@ -23,18 +23,11 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
-from temporal_client import (
-    FOLLOW_SECONDS,
-    connect,
-    describe_namespace,
-    follow_credentials,
-    load_settings,
-    name_server,
-)
+from temporal_client import connect, describe_namespace, follow_credentials, load_settings
 from temporal_findings import Failure, SettingsError, error, log
+from temporal_runtime import guard, is_own
 from temporal_script import LEAVE_SECONDS, SDK_ERRORS, arguments, explain, explained, run
 from temporal_settings import Settings, read_settings
-from temporal_watchdog import guard, is_own
 from workflows.ping_workflow import PingWorkflow
 
 WORKFLOWS: list[type] = [PingWorkflow]
@@ -115,7 +108,7 @@ async def watch_server(worker: Worker) -> None:
     """Log once when the server is lost, and once when it is back."""
     lost = False
     while True:
-        await asyncio.sleep(FOLLOW_SECONDS)
+        await asyncio.sleep(5)
         try:
             await describe_namespace(worker.client)
             if lost:
@@ -145,13 +138,14 @@ def unregistered(registered: list[Any]) -> list[str]:
 
 async def main(args: argparse.Namespace) -> int:
     """Run the worker until it is cancelled, then let running work finish."""
+    args.stop_code = 0
     settings = load_settings()
     log.info("Starting worker on task queue %r...", settings["TEMPORAL_TASK_QUEUE"])
     args.stop_seconds = grace_seconds(settings)
     guard(args.stop_seconds + LEAVE_SECONDS + 1)
     async with activities() as registered, explained(settings):
         client = await connect_worker(settings)
-        log.info("Connected to %s", name_server(settings))
+        log.info("Connected to %s", settings.server)
         worker = build_worker(client, settings, registered)
         log.info("Worker created with:")
         log.info("  - Namespace: %s", client.namespace)
@@ -179,6 +173,4 @@ async def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    options = arguments(__doc__)
-    options.set_defaults(stop_code=0)
-    run(main, options)
+    run(main, arguments(__doc__))

@@ -3,9 +3,10 @@
 import asyncio
 import os
 
-from ping_workflow import PingWorkflow  # type: ignore[import-not-found]
 from temporalio.client import Client
 from temporalio.worker import Worker
+
+from workflows.ping_workflow import PingWorkflow
 
 
 async def main() -> None:

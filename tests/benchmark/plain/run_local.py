@@ -6,9 +6,10 @@ import sys
 import uuid
 from pathlib import Path
 
-from ping_workflow import PingWorkflow  # type: ignore[import-not-found]
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+
+from workflows.ping_workflow import PingWorkflow
 
 
 async def main() -> None:

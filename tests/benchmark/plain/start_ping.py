@@ -4,8 +4,9 @@ import asyncio
 import os
 import uuid
 
-from ping_workflow import PingWorkflow  # type: ignore[import-not-found]
 from temporalio.client import Client
+
+from workflows.ping_workflow import PingWorkflow
 
 
 async def main() -> None:

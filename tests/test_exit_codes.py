@@ -1,6 +1,6 @@
-"""Count how processes end: those of the SDK now and then die of a signal after their work.
+"""How processes end: those of the SDK now and then die of a signal after their work.
 
-    python tests/exit_codes.py --pings 2000 --checks 1000 --others 300
+    TIMES=300 python -m pytest -m slow -rP tests/test_exit_codes.py
 
 runs each kind of ending so often, three at a time, against a real server with a real worker, and
 prints how often each exit code came, and what else was not as it should be. Run it with each
@@ -9,23 +9,24 @@ interpreter that is to be measured.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import os
 import signal
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, NamedTuple
 
-from kit import CHECK, PING, DevServer, Kit, RunningScript, free_port
+import pytest
+from kit import CHECK, PING, Kit, free_port
 from pings import connect
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
-QUEUE = "exit-codes"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's"),
+]
+TIMES = int(os.environ.get("TIMES", "1"))
 HOOK = "import atexit, os; atexit.register(os.write, 2, b'every exit hook ran\\n')"
 # Calls in flight wait for the answer of a workflow that no worker knows.
 PROGRAM = """
@@ -64,14 +65,13 @@ else:
 """
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """A process, how it is to end, and what is to stand in its output."""
 
     command: tuple[str, ...]
     code: int = 0
     said: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = {}
     stop_at: str = ""  # Ctrl+C comes when it has said this
 
 
@@ -91,18 +91,9 @@ ENDINGS = {
 }
 
 
-async def hold(address: str) -> None:
-    """Start what the calls in flight wait for."""
-    client = await connect(address)
-    with suppress(WorkflowAlreadyStartedError):
-        await client.start_workflow("Held", id="held", task_queue="nobody")
-
-
-def end(ending: Ending, kit: Kit, env: Mapping[str, str]) -> tuple[int, str]:
+def end(kit: Kit, ending: Ending, settings: dict[str, Any]) -> tuple[int, str]:
     """The exit code of one process and, if not right, all that it printed."""
-    script, *arguments = ending.command
-    command = [sys.executable, str(kit.root / script), *arguments]
-    with RunningScript(command, {**env, **ending.settings}) as process:
+    with kit.start(*ending.command, **{**settings, **ending.settings}) as process:
         try:
             if ending.stop_at:
                 process.wait_for(ending.stop_at)
@@ -115,39 +106,22 @@ def end(ending: Ending, kit: Kit, env: Mapping[str, str]) -> tuple[int, str]:
     return code, "" if fine and err.endswith("every exit hook ran\n") else out + err
 
 
-def measure(kit: Kit, address: str, runs: dict[str, int]) -> dict[str, Counter[tuple[int, str]]]:
-    """By kind of ending: how often it came with each exit code and, if not right, each output."""
+@pytest.mark.timeout(120 * TIMES)
+def test_exit_codes_are_true_and_every_exit_hook_runs(kit: Kit, here: dict[str, Any]) -> None:
     (kit.root / "endings.py").write_text(PROGRAM)
     (kit.home / "sitecustomize.py").write_text(HOOK)
-    env = kit.env(TEMPORAL_ADDRESS=address, TEMPORAL_TASK_QUEUE=QUEUE, PYTHONPATH=kit.home)
-    asyncio.run(hold(address))
-    turns = [name for turn in range(max(runs.values())) for name in runs if turn < runs[name]]
-    counts: dict[str, Counter[tuple[int, str]]] = {name: Counter() for name in runs}
-    with (
-        kit.work(TEMPORAL_ADDRESS=address, TEMPORAL_TASK_QUEUE=QUEUE),
-        ThreadPoolExecutor(3) as lanes,
-    ):
-        results = lanes.map(lambda name: end(ENDINGS[name], kit, env), turns)
-        for name, result in zip(turns, results, strict=True):
-            counts[name][result] += 1
-    return counts
 
+    async def hold() -> None:
+        """Start what the calls in flight wait for."""
+        client = await connect(here["TEMPORAL_ADDRESS"])
+        await client.start_workflow("Held", id="held", task_queue="nobody")
 
-def main() -> int:
-    """Run as often as the command line says."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, default in (("pings", 300), ("checks", 300), ("others", 100)):
-        options.add_argument(f"--{name}", type=int, default=default)
-    args = options.parse_args()
-    runs = dict.fromkeys(ENDINGS, args.others) | {"ping": args.pings, "check": args.checks}
-    with tempfile.TemporaryDirectory() as folder, DevServer() as server:
-        counts = measure(Kit(Path(folder, "kit")), server.address, runs)
-    print(f"Python {sys.version.split()[0]}")
-    for name, found in counts.items():
-        for (code, odd), times in sorted(found.items()):
-            print(f"{name}: {times} times exit code {code}{', and: ' + odd if odd else ''}")
-    return int(any(set(found) - {(ENDINGS[name].code, "")} for name, found in counts.items()))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    asyncio.run(hold())
+    kit.work(**here)
+    settings, names = {**here, "PYTHONPATH": kit.home}, [*ENDINGS] * TIMES
+    with ThreadPoolExecutor(3) as lanes:
+        results = lanes.map(lambda name: (name, *end(kit, ENDINGS[name], settings)), names)
+        counts = Counter(results)
+    for (name, code, odd), times in sorted(counts.items()):
+        print(f"{name}: {times} times exit code {code}{', and: ' + odd if odd else ''}")
+    assert counts == {(name, one.code, ""): TIMES for name, one in ENDINGS.items()}
