@@ -48,9 +48,14 @@ async def get_temporal_client(**overrides: Any) -> Client:
 def load_settings() -> Settings:
     """The settings of this process; raises `SettingsError` with every problem at once."""
     settings = read_settings()
+    refuse_problems(settings)
+    return settings
+
+
+def refuse_problems(settings: Settings) -> None:
+    """Raise `SettingsError` with every problem of these settings, if there is one."""
     if problems := list(find_problems(settings)):
         raise SettingsError(*problems)
-    return settings
 
 
 async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any) -> Client:
@@ -93,8 +98,7 @@ async def follow_credentials(
         await asyncio.sleep(FOLLOW_SECONDS)
         try:
             fresh = await asyncio.to_thread(read_settings)  # a network drive may not answer
-            if problems := list(find_problems(fresh)):
-                raise SettingsError(*problems)
+            refuse_problems(fresh)
             if fresh.profile != settings.profile:
                 client = await connect(fresh)
                 await describe_namespace(client)

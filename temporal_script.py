@@ -49,8 +49,9 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
 
     `main` takes the arguments of `parser`; it is cancelled by Ctrl+C and SIGTERM.
     """
-    while os.open(os.devnull, os.O_RDWR) <= 2:
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass  # keep the number of a closed standard stream from the next socket
+    os.close(spare)
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args()

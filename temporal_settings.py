@@ -122,7 +122,8 @@ class Settings:
 
     def find_proxy(self) -> HttpConnectProxyConfig | None:
         """The HTTP proxy on the way to the server; raises `ValueError` for one of no use."""
-        return find_proxy(self["HTTPS_PROXY"], self["NO_PROXY"], self["TEMPORAL_ADDRESS"])
+        host, port = self.host.strip("[]"), self["TEMPORAL_ADDRESS"].rpartition(":")[2]
+        return find_proxy(self["HTTPS_PROXY"], self["NO_PROXY"], host, port)
 
     def __getitem__(self, setting: str) -> str:
         """The effective text, or an empty string; the path where a setting names a file."""

@@ -99,14 +99,14 @@ def _names(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, str(content)
 
 
-def find_proxy(proxy: str, exempt: str, address: str) -> HttpConnectProxyConfig | None:
-    """The HTTP proxy on the way to an address, if any; raises `ValueError` for another kind.
+def find_proxy(proxy: str, exempt: str, host: str, port: str) -> HttpConnectProxyConfig | None:
+    """The HTTP proxy on the way to a host, if any; raises `ValueError` for another kind.
 
     It is used with TLS and without, never for loopback addresses, and not for what `exempt` lists:
     hosts, domains with their subdomains, addresses, networks such as 10.0.0.0/8, or `*`.
     """
     entries = f"localhost 127.0.0.0/8 ::1 {exempt}".lower().replace(",", " ").split()
-    if not proxy or any(_matches(entry, address.lower()) for entry in entries):
+    if not proxy or any(_matches(entry, host, port) for entry in entries):
         return None
     url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     if url.scheme != "http" or not url.hostname:
@@ -116,8 +116,7 @@ def find_proxy(proxy: str, exempt: str, address: str) -> HttpConnectProxyConfig 
     return HttpConnectProxyConfig(f"{where}:{url.port or 80}", login)
 
 
-def _matches(entry: str, address: str) -> bool:
-    host, port = re.sub(r"\.?(:\d*)?$", "", address).strip("[]"), address.rpartition(":")[2]
+def _matches(entry: str, host: str, port: str) -> bool:
     with suppress(ValueError):  # one of the two is a name
         return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
     name, _, only = entry.partition(":")

@@ -348,18 +348,20 @@ def fixes(said: str, each: bool) -> Iterator[tuple[str, dict[str, str | None]]]:
 def test_a_fix_that_is_followed_leads_on_and_never_in_a_circle(
     case: Case, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    online = case in NETWORK
+
     def follow(settings: dict[str, Any], behind: set[str]) -> None:
         said = checks(run_alone(CHECK, replace(case, settings=settings), world).stdout)
         assert said
         assert not behind & {*said}, said
-        for finding, changes in fixes("\n".join(said), each=case in NETWORK):
+        for finding, changes in fixes("\n".join(said), each=online):
             after = {name: one for name, one in {**settings, **changes}.items() if one}
-            if case in NETWORK and CLOUD_ADDRESS.search(after.get("TEMPORAL_ADDRESS", "")):
+            if online and CLOUD_ADDRESS.search(after.get("TEMPORAL_ADDRESS", "")):
                 after["HTTPS_PROXY"] = f"http://{world.way_to_cloud}"  # and never to Cloud itself
             assert {*changes} <= {*after, *settings}, said  # what stands elsewhere is not unset
             if after not in seen and "NO_PROXY" not in changes:
                 seen.append(after)
-                if case in NETWORK:  # where this machine trusts the stand-in for Cloud
+                if online:  # where this machine trusts the stand-in for Cloud
                     monkeypatch.setenv("SSL_CERT_FILE", str(world.server_ca))
                 follow(after, {*behind, finding})
 

@@ -34,6 +34,7 @@ WORKFLOWS: list[type] = [PingWorkflow]
 ACTIVITIES: list[Callable[..., Any]] = []
 MAX_CONCURRENT_WORKFLOW_TASKS = 100  # must be at least 2
 MAX_CONCURRENT_ACTIVITIES = 100
+WATCH_SECONDS = 5.0  # from one look at the server to the next
 DEFINITIONS = "__temporal_workflow_definition", "__temporal_activity_definition"  # set by `defn`
 
 
@@ -108,7 +109,7 @@ async def watch_server(worker: Worker) -> None:
     """Log once when the server is lost, and once when it is back."""
     lost = False
     while True:
-        await asyncio.sleep(5)
+        await asyncio.sleep(WATCH_SECONDS)
         try:
             await describe_namespace(worker.client)
             if lost:

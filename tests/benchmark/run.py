@@ -139,9 +139,9 @@ def measure_script(script: str, bench: Bench, ours: bool) -> Measured:
     """A script, from the start of its process to its end; the kit's worker answers both sides."""
     file = (bench.kit.root / "scripts" if ours else PLAIN) / script
     with worker(bench, bench.kit) as (_, queue, _):
+        command, env = [sys.executable, str(file)], bench.env(queue)
         for _ in range(RUNS):
             began, before = time.perf_counter(), os.times()
-            command, env = [sys.executable, str(file)], bench.env(queue)
             done = subprocess.run(command, env=env, capture_output=True, check=False)
             yield f"{script}: time (s)", time.perf_counter() - began
             after = os.times()
