@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from difflib import get_close_matches
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 from temporalio.api.enums.v1 import WorkerVersioningMode
@@ -15,7 +15,7 @@ from temporalio.client import Client, GrpcCompression, KeepAliveConfig
 
 from temporal_findings import Failure, Finding, SettingsError, error, log, redact
 from temporal_runtime import sdk_runtime
-from temporal_settings import HEADER, OFFICIAL, Settings, Value, read_settings, text_setting
+from temporal_settings import HEADER, SETTING_OF, Settings, Value, read_settings, text_setting
 
 CONNECT_SECONDS = 8.0
 FOLLOW_SECONDS = 5.0
@@ -24,8 +24,7 @@ CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]
 API_KEY = ("TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", f"{HEADER}AUTHORIZATION")
 CERT = ("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")
 CERT_KEY = ("TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_CLIENT_KEY_DATA")
-Connect = Callable[[Settings], Awaitable[Client]]
-VERSION = (("TEMPORAL_DEPLOYMENT_NAME",), ("TEMPORAL_WORKER_BUILD_ID",))
+VERSION = ("TEMPORAL_DEPLOYMENT_NAME",), ("TEMPORAL_WORKER_BUILD_ID",)
 
 
 def client_options() -> dict[str, Any]:
@@ -48,14 +47,9 @@ async def get_temporal_client(**overrides: Any) -> Client:
 def load_settings() -> Settings:
     """The settings of this process; raises `SettingsError` with every problem at once."""
     settings = read_settings()
-    refuse_problems(settings)
-    return settings
-
-
-def refuse_problems(settings: Settings) -> None:
-    """Raise `SettingsError` with every problem of these settings, if there is one."""
     if problems := list(find_problems(settings)):
         raise SettingsError(*problems)
+    return settings
 
 
 async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any) -> Client:
@@ -86,30 +80,32 @@ async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any
 
 
 async def follow_credentials(
-    settings: Settings, connect: Connect, use: Callable[[Client], None]
+    settings: Settings,
+    reconnect: Callable[[Settings], Awaitable[Client]],
+    use: Callable[[Client], None],
 ) -> None:
     """Hand `use` a new client whenever changed credentials have connected; runs until cancelled.
 
-    `settings` are those of the client in use, and `connect` makes the next one: the function of
-    this module, or one of yours. What fails is logged once, and the client in use stays.
+    `settings` are those of the client in use, and `reconnect` makes the next one: `connect`, or a
+    function of yours. A failure is logged once, and the client in use stays.
     """
-    fresh = told = settings  # what is read, and what was before: a failure is logged once
+    told = ""
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
         try:
-            fresh = await asyncio.to_thread(read_settings)  # a network drive may not answer
-            refuse_problems(fresh)
+            fresh = await asyncio.to_thread(load_settings)  # a network drive may not answer
             if fresh.profile != settings.profile:
-                client = await connect(fresh)
+                client = await reconnect(fresh)
                 await describe_namespace(client)
                 use(client)
                 settings = fresh
                 log.info("Credentials changed: the new ones are in use")
+            told = ""
         except Exception as problem:
-            if fresh != told:
-                text = problem if isinstance(problem, Failure) else redact(str(problem))
-                log.error("Changed settings not taken up, the old ones stay in use:\n%s", text)
-        told = fresh
+            text = str(problem) if isinstance(problem, Failure) else redact(str(problem))
+            if text != told:
+                log.error("Changed settings not applied, the old ones stay in use:\n%s", text)
+            told = text
 
 
 async def describe_namespace(client: Client) -> None:
@@ -122,7 +118,7 @@ async def find_worker(client: Client, queue: str, since: float = 0, ahead: float
     """Check whether a worker is polling a task queue for new workflow runs; raises `RPCError`.
 
     One counts as running if it has polled after `since` (Unix time) and within the last minute.
-    `ahead` are the seconds by which this machine's clock is ahead of the server's.
+    `ahead` is how many seconds this machine's clock is ahead of the server's.
     """
     request = api.DescribeTaskQueueRequest(namespace=client.namespace)
     request.task_queue.name = queue
@@ -132,7 +128,7 @@ async def find_worker(client: Client, queue: str, since: float = 0, ahead: float
     pollers = [one for one in found.pollers if version_of(one.deployment_options) == current]
     polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in pollers]
     age = time.time() - ahead - max(polls, default=0)
-    if age <= min(STALE_SECONDS, time.time() - since + 1):  # 1 s for two clocks
+    if age <= min(STALE_SECONDS, time.time() - since + 1):  # two clocks: 1 s off
         return Finding("ok", f"{len(polls)} on {queue!r}, the last poll {max(age, 0):.0f} s ago")
     text = f"no worker polls the task queue {queue!r} in namespace {client.namespace!r}"
     fix = "python workers/worker.py   # in another terminal, with the same settings"
@@ -154,26 +150,26 @@ def find_problems(settings: Settings) -> Iterator[Finding]:
     yield from settings.problems
     yield from _find_conflicts(settings.values)
     for one in (value for value in settings.values if not value.setting):
-        close = get_close_matches(re.sub(r"\W", "_", one.name.upper()), OFFICIAL, 1, 0.93)
-        if close and not settings.is_set(OFFICIAL[close[0]]):
+        close = get_close_matches(re.sub(r"\W", "_", one.name.upper()), SETTING_OF, 1, 0.93)
+        if close and not settings.is_set(SETTING_OF[close[0]]):
             text = f"{one.name} is not a setting: did you mean {close[0]}?"
             yield error(text, f"{close[0]}=<the value of {one.name}>")
     try:
         settings.find_proxy()
     except ValueError:
-        text = f"{settings.value('HTTPS_PROXY')}: the SDK can use HTTP proxies alone"
+        text = f"{settings.value('HTTPS_PROXY')}: the SDK can use only HTTP proxies"
         yield error(text, "HTTPS_PROXY=http://<host>:<port>")
-    if settings.whole:  # or what could not be read would seem to be missing
+    if settings.whole:  # or what is in an unreadable file would seem to be missing
         yield from _find_missing(settings)
 
 
 def _find_conflicts(values: tuple[Value, ...]) -> Iterator[Finding]:
     """Pairs that set one thing in two ways: two names in one source, or a file and a text."""
-    for one, other in combinations(values, 2):
-        rivals = one.source == other.source or one.setting != other.setting
-        ours = one.setting.startswith("TEMPORAL_")  # programs write HTTPS_PROXY in both cases
-        same = ours and text_setting(one.setting) == text_setting(other.setting)
-        if same and rivals and one.text != other.text:
+    ours = [value for value in values if value.setting.startswith("TEMPORAL_")]
+    for one, other in combinations(ours, 2):
+        ranked = one.setting == other.setting and one.source != other.source  # the first wins
+        same = text_setting(one.setting) == text_setting(other.setting)
+        if same and not ranked and one.text != other.text:
             text = f"{one} and {other} set the same thing"
             yield error(text, other.removal, f"or {one.removal}")
 
@@ -182,7 +178,7 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
     def first(*names: str) -> str:
         return next((settings.value(name).name for name in names if settings.is_set(name)), "")
 
-    for here, there in ((CERT, CERT_KEY), (CERT_KEY, CERT), VERSION, VERSION[::-1]):
+    for here, there in (*permutations((CERT, CERT_KEY)), *permutations(VERSION)):
         if first(*here) and not first(*there):
             yield error(f"{first(*here)} is set without {there[0]}", f"{there[0]}=<value>")
     cloud, credential = settings.on_cloud, first(*API_KEY, *CERT, *CERT_KEY)
@@ -190,7 +186,7 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
     known = next(filter(CLOUD_NAMESPACE.fullmatch, names), "")
     name = known.lower() or "<name>.<account>"
     if (cloud or credential or known) and not settings.is_set("TEMPORAL_ADDRESS"):
-        text = f"TEMPORAL_ADDRESS is not set, but {credential or 'a Temporal Cloud name'} is"
+        text = f"TEMPORAL_ADDRESS is not set, but {credential or 'a Temporal Cloud namespace'} is"
         yield error(text, f"TEMPORAL_ADDRESS={name}.tmprl.cloud:7233")
     address = settings.value("TEMPORAL_ADDRESS")
     if credential and (url := re.match(r"(?!https:)\w+:/+([^/]*@)?([^/]*)", address.text, re.I)):
@@ -202,6 +198,8 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
     if cloud and not credential:
         text = "no credential is set: Temporal Cloud requires an API key or a client certificate"
         yield error(text, f"{API_KEY[0]}=<API key>", f"or {CERT[0]}=<PEM file>, and its key")
-    tls = settings.profile.to_client_connect_config().get("tls", credential != API_KEY[2])
-    if cloud and not tls:  # an authorization header alone does not switch it on
+    tls = settings.profile.to_client_connect_config().get("tls")
+    if tls is None:  # not set: the SDK switches it on for an API key, but not for a header
+        tls = credential != API_KEY[2]
+    if cloud and not tls:
         yield error("TLS is switched off, and Temporal Cloud requires it", "TEMPORAL_TLS=true")

@@ -17,16 +17,17 @@ _secrets: set[str] = set()
 
 
 def remember_secret(secret: str) -> None:
-    """Have `redact` hide this text: each line of it, in base64, percent and JSON form too."""
+    """Make `redact` hide this text: each line of it, in base64, percent and JSON form too."""
     for line in {secret, *secret.splitlines()}:
         raw = line.encode(errors="surrogateescape")
-        # Base64 has other letters for it within a longer text, such as `Bearer <key>`.
-        padded = [(start, bytes(shift) + raw) for shift, start in enumerate((0, 2, 3))]
-        coded = [base64.b64encode(text).decode().rstrip("=")[start:] for start, text in padded]
         quoted = json.dumps(line), json.dumps(line, ensure_ascii=False), repr(line)
         forms = {line, quote(raw, safe=""), *(form[1:-1] for form in quoted)}
-        coded += [form[:-1] for form in coded]  # the last letter depends on what follows
-        forms.update(coded, (form.replace("+", "-").replace("/", "_") for form in coded))
+        # Base64 has other letters for it within a longer text, such as `Bearer <key>`: three ways,
+        # of which the first letters depend on what comes before, and the last on what follows.
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            for shift, start in ((0, 0), (1, 2), (2, 3)):
+                form = encode(bytes(shift) + raw).decode().rstrip("=")[start:]
+                forms.update((form, form[:-1]))
         _secrets.update(form.lower() for form in forms if len(form) > 3 and form[:5] != "-----")
 
 

@@ -16,7 +16,7 @@ from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import HttpConnectProxyConfig
 
 from temporal_findings import Finding, error, redact, remember_secret
-from temporal_sources import find_proxy, problem, read_env_file, read_file, read_profile
+from temporal_sources import choose_proxy, collect, read_env_file, read_file, read_profile
 
 ENV_FILE = Path(__file__).resolve().with_name(".env")
 SETTINGS: dict[str, tuple[str, ...]] = {  # official name: other names for it
@@ -49,7 +49,7 @@ DEFAULTS = {
     "TEMPORAL_TASK_QUEUE": "ap-default",
     "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS": "30",
 }
-OFFICIAL = {name: setting for setting, names in SETTINGS.items() for name in (setting, *names)}
+SETTING_OF = {name: setting for setting, names in SETTINGS.items() for name in (setting, *names)}
 CLOUD_HOST = re.compile(r"(.+\.)?(tmprl\.cloud|api\.temporal\.io)\.?|cloud\.temporal\.io", re.I)
 HEADER = "TEMPORAL_GRPC_META_"  # TEMPORAL_GRPC_META_X_TEAM=a sends the header x-team: a
 SETTING_LIKE = re.compile(r"(\$env:)?te?[mp]", re.I)  # may be a misspelled setting
@@ -76,7 +76,8 @@ class Value:
         """The line that removes it from where it is set."""
         if self.source == "environment":
             return f"unset {self.name}"
-        key = self.name.removeprefix("TEMPORAL_").lower()  # as the TOML file has it
+        key = self.name.removeprefix("TEMPORAL_").lower()
+        key = re.sub("^(tls|grpc_meta)_", r"\1.", key)  # as the TOML file has it
         return f"take {self.name if self.source == '.env' else key} out of {self.source}"
 
     def __str__(self) -> str:
@@ -121,9 +122,9 @@ class Settings:
         return f"Temporal server: {self['TEMPORAL_ADDRESS']}"
 
     def find_proxy(self) -> HttpConnectProxyConfig | None:
-        """The HTTP proxy on the way to the server; raises `ValueError` for one of no use."""
+        """The HTTP proxy on the way to the server; raises `ValueError` for one of another kind."""
         host, port = self.host.strip("[]"), self["TEMPORAL_ADDRESS"].rpartition(":")[2]
-        return find_proxy(self["HTTPS_PROXY"], self["NO_PROXY"], host, port)
+        return choose_proxy(self["HTTPS_PROXY"], self["NO_PROXY"], host, port)
 
     def __getitem__(self, setting: str) -> str:
         """The effective text, or an empty string; the path where a setting names a file."""
@@ -138,7 +139,7 @@ def read_settings(
     values = _values("environment", environ, "", problems)
     if env_file and os.path.lexists(env_file):
         values += _values(".env", read_env_file(env_file, problems), str(env_file.parent), problems)
-    given = {one.setting: one.text for one in reversed(values)}
+    given = {one.setting: one.text for one in reversed(values)}  # the first source wins
     if env_file or given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
         source = f"profile {given.get('TEMPORAL_PROFILE', 'default')}"
         values += _values(source, read_profile(given, problems), "", problems)
@@ -146,7 +147,7 @@ def read_settings(
     counts = {one.setting: one for one in reversed(values) if one.setting}
     env = {setting: one.text for setting, one in counts.items()}
     for setting in [name for name in env if name != text_setting(name)]:
-        with problem(problems, str(counts[setting]), f"{counts[setting].name}=<path of the file>"):
+        with collect(problems, str(counts[setting]), f"{counts[setting].name}=<path of the file>"):
             text = read_file(env.pop(setting)).decode("utf-8-sig", "replace").strip()
             remember_secret(text)
             env[text_setting(setting)] = text
@@ -173,7 +174,7 @@ def _values(
     """One source's values, without blank ones."""
     values = []
     for name in sorted(layer):
-        setting = name if name.startswith(HEADER) else OFFICIAL.get(name, "")
+        setting = name if name.startswith(HEADER) else SETTING_OF.get(name, "")
         text = (layer[name] or "").strip()
         if not setting and not SETTING_LIKE.match(name):
             continue
@@ -182,7 +183,7 @@ def _values(
             remember_secret(text.rpartition(" ")[2])  # of `Bearer <key>`
         user = text.rpartition("@")[0].rpartition("//")[2]  # of a URL, as HTTPS_PROXY
         remember_secret(unquote(user.partition(":")[2]))
-        if len(text) > 65536 or re.search("[\ud800-\udfff]", text):
+        if setting and (len(text) > 65536 or re.search("[\ud800-\udfff]", text)):
             unfit = f"{name} ({source}) must be UTF-8 text of 64 KiB or less"
             problems.append(error(unfit, f"{name}=<your value>"))
         elif text and setting.endswith(("_PATH", "_FILE")):

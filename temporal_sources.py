@@ -1,6 +1,6 @@
 """Reads the files that hold settings: `.env`, a profile of Temporal's TOML file, and keys.
 
-`find_proxy` has the rules of the `temporal` CLI for HTTPS_PROXY and NO_PROXY.
+`choose_proxy` has the rules of the `temporal` CLI for HTTPS_PROXY and NO_PROXY.
 """
 
 import io
@@ -24,8 +24,8 @@ from temporal_findings import Finding, error
 
 
 @contextmanager
-def problem(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
-    """Append an error of this block to `problems`: but for two lines, it may quote the file."""
+def collect(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
+    """Append an error of this block to `problems`, without the lines that may quote the file."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as raised:
@@ -36,19 +36,17 @@ def problem(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
 
 def read_file(path: str | Path) -> bytes:
     """The content of a regular file of 1 MiB or less; raises `OSError` or `ValueError`."""
-    data = b""
-    if regular := stat.S_ISREG(os.stat(path).st_mode):
-        # Never by its size, which is 0 in /proc; and a pipe may have taken its place by now.
+    if stat.S_ISREG(os.stat(path).st_mode):
+        # Without waiting, should a pipe have replaced it since. Its size is 0 in /proc.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            data = file.read(2**20 + 1)
-    if not regular or len(data) > 2**20:
-        raise ValueError("it is not a regular file of 1 MiB or less")
-    return data
+            if len(data := file.read(2**20 + 1)) <= 2**20:
+                return data
+    raise ValueError("it is not a regular file of 1 MiB or less")
 
 
 def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | None]:
     """The lines of `.env`; one that looks like a setting and is not NAME=value is a problem."""
-    with problem(problems, ".env cannot be read", f"make sure that {path} is UTF-8 and readable"):
+    with collect(problems, ".env cannot be read", f"make sure that {path} is UTF-8 and readable"):
         data = read_file(path)
         if b"\0" in data:
             raise ValueError("it is UTF-16, as PowerShell writes it")
@@ -75,7 +73,7 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
     named, name = given.get("TEMPORAL_CONFIG_FILE"), given.get("TEMPORAL_PROFILE", "default")
     path = toml_path(named)
     fix = f"fix {path}" + (", or take TEMPORAL_CONFIG_FILE away" if named else "")
-    with problem(problems, path, fix):
+    with collect(problems, path, fix):
         source = read_file(path) if named or os.path.exists(path) else b""
         profiles = ClientConfig.load(config_source=source, override_env_vars={}).profiles
         wanted = "TEMPORAL_PROFILE" in given or (profiles and "TEMPORAL_ADDRESS" not in given)
@@ -99,7 +97,7 @@ def _names(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, str(content)
 
 
-def find_proxy(proxy: str, exempt: str, host: str, port: str) -> HttpConnectProxyConfig | None:
+def choose_proxy(proxy: str, exempt: str, host: str, port: str) -> HttpConnectProxyConfig | None:
     """The HTTP proxy on the way to a host, if any; raises `ValueError` for another kind.
 
     It is used with TLS and without, never for loopback addresses, and not for what `exempt` lists:
@@ -119,6 +117,6 @@ def find_proxy(proxy: str, exempt: str, host: str, port: str) -> HttpConnectProx
 def _matches(entry: str, host: str, port: str) -> bool:
     with suppress(ValueError):  # one of the two is a name
         return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
-    name, _, only = entry.partition(":")
+    name, _, wanted = entry.partition(":")
     inside = host == name or host.endswith("." + name.lstrip("*."))
-    return entry == "*" or (inside and only in ("", port))
+    return entry == "*" or (inside and wanted in ("", port))

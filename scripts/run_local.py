@@ -38,7 +38,7 @@ async def dev_server(serve: bool = False, db: str | None = None) -> AsyncIterato
     """Start Temporal's development server, yield settings for it, then stop it; raises `Failure`.
 
     With `serve` it has port 7233, and the Web UI port 8233; otherwise a free port and no UI. The
-    data is kept in the file `db`, or in memory. Of your settings only the worker's own count.
+    data is kept in the file `db`, or in memory. Of your settings only those of the worker count.
     """
     for port in (PORT, UI_PORT) if serve else ():
         try:  # otherwise the SDK would mistake an existing server for its own

@@ -56,11 +56,11 @@ async def ping(client: Client, settings: Settings, timeout: float) -> str:
 
 def web_ui(settings: Settings, workflow_id: str, run_id: str) -> str:
     """Where Temporal's Web UI shows a run; empty where that is not known."""
-    base = "https://cloud.temporal.io" if settings.on_cloud else "http://localhost:8233"
-    if not settings.on_cloud and settings["TEMPORAL_ADDRESS"] != DEFAULTS["TEMPORAL_ADDRESS"]:
-        return ""
-    namespace = settings["TEMPORAL_NAMESPACE"]
-    return f"{base}/namespaces/{namespace}/workflows/{workflow_id}/{run_id}"
+    run = f"namespaces/{settings['TEMPORAL_NAMESPACE']}/workflows/{workflow_id}/{run_id}"
+    if settings.on_cloud:
+        return f"https://cloud.temporal.io/{run}"
+    local = settings["TEMPORAL_ADDRESS"] == DEFAULTS["TEMPORAL_ADDRESS"]
+    return f"http://localhost:8233/{run}" if local else ""
 
 
 async def warn_without_worker(client: Client, queue: str, since: float) -> None:

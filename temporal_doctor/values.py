@@ -14,7 +14,7 @@ from temporalio.envconfig import ClientConfig
 
 from temporal_client import API_KEY, CERT, CERT_KEY, CLOUD_NAMESPACE
 from temporal_findings import Finding, error, redact
-from temporal_settings import OFFICIAL, Settings, Value
+from temporal_settings import SETTING_OF, Settings, Value
 from temporal_sources import read_file, toml_path
 
 KEY_FILE = "TEMPORAL_API_KEY_FILE"
@@ -63,7 +63,7 @@ def with_rivals(settings: Settings, finding: Finding) -> Finding:
 
     def placed(fix: str) -> str:
         name = re.match(r"(?:or )?(\w+)=", fix)
-        source = settings.value(OFFICIAL.get(name[1], name[1])).source if name else "default"
+        source = settings.value(SETTING_OF.get(name[1], name[1])).source if name else "default"
         return fix if source in ("environment", "default") else f"{fix}   # in {source}"
 
     said = "\n".join((finding.text, *finding.fixes)) if finding.level == "error" else ""
@@ -144,11 +144,11 @@ def check_names(settings: Settings, refused: str) -> Iterator[Finding]:
 
 def _guess(plain: str) -> str:
     mine = plain.startswith("TEMPORAL_")
-    meant = get_close_matches(plain, OFFICIAL, 1, 0.93 if mine else 0.87)
+    meant = get_close_matches(plain, SETTING_OF, 1, 0.93 if mine else 0.87)
     meant += [f"TEMPORAL_{name}" for words, name in GUESSES if mine and re.search(words, plain)]
     # A switch the other way round has no such value.
     off = re.search("DISABLE|INSECURE|SKIP|VERIF", plain)
-    return "" if off else next((OFFICIAL[name] for name in meant), "")
+    return "" if off else next((SETTING_OF[name] for name in meant), "")
 
 
 def check_sources(settings: Settings) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ import pytest
 from kit import SOURCE, RunningScript
 from test_docs import CHECK, PING, block, runs
 
-from temporal_settings import DEFAULTS, OFFICIAL
+from temporal_settings import DEFAULTS, SETTING_OF
 
 pytestmark = [
     pytest.mark.slow,
@@ -155,7 +155,7 @@ def test_the_kubernetes_manifests_fit_the_schemas_and_give_the_worker_time_to_st
     mounted = in_check["volumeMounts"][0]["mountPath"]
     for one, files in ((settings, {"api-key"}), (by_certificate[0], {"tls.crt", "tls.key"})):
         data = one["data"]
-        assert set(data) <= set(OFFICIAL)
+        assert set(data) <= set(SETTING_OF)
         paths = {value for name, value in data.items() if name.endswith(("_FILE", "_PATH"))}
         assert paths == {f"{mounted}/{name}" for name in files}
 

@@ -205,7 +205,7 @@ def test_a_workflow_stops_at_a_breakpoint_for_as_long_as_wanted(kit: Kit) -> Non
             worker.wait_for("breakpoint() inside workflow code requires")
 
 
-NOT_TAKEN = "Changed settings not taken up, the old ones stay in use"
+NOT_TAKEN = "Changed settings not applied, the old ones stay in use"
 
 
 @contextmanager

@@ -29,13 +29,13 @@ from world import BAD_GATEWAY, World, answer, jwt, leaks
 
 import temporal_client
 import temporal_findings
-from temporal_settings import HEADER, OFFICIAL
+from temporal_settings import HEADER, SETTING_OF
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs and devices are POSIX's")
 SLOW, BATCH = [pytest.mark.slow], 20  # seeds in a test
 FORGED = "\x1b[2J\x1b]0;mine\x07\r✓ settings: complete and sound\n\u202e\u2066\x9b"
 AUTHORIZATION = f"{HEADER}AUTHORIZATION"
-NAMES = [*OFFICIAL, AUTHORIZATION, f"{HEADER}X_TEAM", "TEMPORAL_CLOUD_API_KEY", "temp_token"]
+NAMES = [*SETTING_OF, AUTHORIZATION, f"{HEADER}X_TEAM", "TEMPORAL_CLOUD_API_KEY", "temp_token"]
 NAMES += ["TEMPORAL_TASK_QUEU", "TEMPORAL_\udcff", f"TEMPORAL_{FORGED}"]
 WORDS = r"""~nosuchuser/key ~ /dev/zero /dev/tty / -1 1e999 ١٢ [::1 https://[::1 'open \ = # false
 127.0.0.1:9 127.0.0.1:99999 http://127.0.0.1:9 socks5://127.0.0.1:9 * 10.0.0.0/99 %n%s eyJ maybe

@@ -25,9 +25,9 @@ from world import World, leaks
 import temporal_settings
 from temporal_client import find_problems, load_settings
 from temporal_findings import SettingsError
-from temporal_settings import DEFAULTS, HEADER, OFFICIAL, SETTINGS, Settings, read_settings
+from temporal_settings import DEFAULTS, HEADER, SETTING_OF, SETTINGS, Settings, read_settings
 
-ALIASES = [(one, name) for one, name in OFFICIAL.items() if one != name and "PROXY" not in name]
+ALIASES = [(one, name) for one, name in SETTING_OF.items() if one != name and "PROXY" not in name]
 LOCAL = {"target_host": "localhost:7233", "namespace": "default", "tls": False}
 
 
@@ -206,7 +206,7 @@ def test_a_file_is_read_within_bounds_whatever_size_it_claims(read: Reader) -> N
 
 @pytest.mark.parametrize("blank", ["", " ", "\t", "\n", " \r\n "])
 def test_a_blank_value_counts_as_not_set(read: Reader, blank: str) -> None:
-    everything = dict.fromkeys(OFFICIAL, blank)
+    everything = dict.fromkeys(SETTING_OF, blank)
     assert connection(read(everything)) == LOCAL
     assert (read.problems, read(everything).values) == ("", ())
     assert read(everything, "TEMPORAL_NAMESPACE=file\n")["TEMPORAL_NAMESPACE"] == "file"
@@ -243,7 +243,7 @@ def test_another_name_is_the_official_setting(
 def test_env_example_and_the_code_know_the_same_names(read: Reader) -> None:
     text = (SOURCE / ".env.example").read_text(encoding="utf-8")
     named = set(re.findall(r"\bTEMPORAL_\w+|(?i:\bHTTPS_PROXY|\bNO_PROXY)", text))
-    assert {name for name in named if not name.startswith(HEADER)} == set(OFFICIAL)
+    assert {name for name in named if not name.startswith(HEADER)} == set(SETTING_OF)
     assert any(name.startswith(HEADER) for name in named)
     # Every official name has a line to uncomment, under a comment that explains it.
     example = text.splitlines()
