@@ -7,10 +7,10 @@ Results go to standard output and everything else to standard error. Exit codes:
 import argparse
 import asyncio
 import atexit
+import faulthandler
 import gc
 import logging
 import os
-import select
 import signal
 import sys
 import threading
@@ -22,25 +22,31 @@ from typing import NoReturn, cast
 from temporalio.service import RPCError
 
 from temporal_findings import Failure, error, log, redact
-from temporal_runtime import STOP_SIGNALS, end_runtime, finish, leave_within, watch_loop
+from temporal_runtime import end_runtime
 from temporal_settings import Settings
+
+try:
+    import temporal_watchdog as watchdog
+except ImportError:  # it may have been deleted
+    watchdog = None  # type: ignore[assignment]
 
 Main = Callable[[argparse.Namespace], Awaitable[int]]
 SDK_ERRORS = (RuntimeError, ValueError, asyncio.TimeoutError, RPCError)
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 LEAVE_SECONDS = 3.5  # for anything that still runs after `main` has returned
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the docstring as its description, and the options that all scripts share.
 
-    Defaults that a script may set: `stop_seconds`, the time to finish after a signal; `stop_code`,
-    the exit code then; `stop_once`, to ignore further signals.
+    Defaults that a script may set: `stop_seconds`, the time to finish after a signal, and
+    `stop_once`, to ignore further signals.
     """
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=doc, formatter_class=form)
     about = "log at debug level, with tracebacks"
     parser.add_argument("--verbose", action="store_true", help=about)
-    parser.set_defaults(stop_seconds=0, stop_code=None, stop_once=False)
+    parser.set_defaults(stop_seconds=0, stop_once=False)
     return parser
 
 
@@ -50,25 +56,33 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
     `main` takes the arguments of `parser`; it is cancelled by Ctrl+C and SIGTERM.
     """
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass  # keep the number of a closed standard stream from the next socket
+        pass  # or the next socket would get the number of a closed standard stream
     os.close(spare)
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args()
-    handler = _Handler()
+    logging.raiseExceptions = False  # a faulty log call would be quoted, secrets and all
+    handler = watchdog.Handler() if watchdog else logging.StreamHandler()
     handler.setFormatter(_Formatter("%(levelname)s - %(message)s"))
     logging.basicConfig(handlers=[handler], level="DEBUG" if args.verbose else "INFO")
     if not args.verbose:
         logging.getLogger("temporalio").setLevel("WARNING")
         for own in ("workflow", "activity"):  # what your own code logs
             logging.getLogger(f"temporalio.{own}").setLevel("INFO")
-    gc.freeze()  # what has been imported stays: collecting need not look at it
+    gc.freeze()  # exempt what has been imported from garbage collection
     code = asyncio.run(_run(main, args))
     if not end_runtime():  # a client is still referenced, and keeps threads of the SDK
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        os._exit(_flush(code))
-    sys.exit(_flush(code))
+        os._exit(code if _flush() else 1)
+    sys.exit(code)
+
+
+def give_time(args: argparse.Namespace, seconds: int) -> None:
+    """Allow `seconds` to finish after a signal, and no more even to code that holds the GIL."""
+    args.stop_seconds = seconds
+    if watchdog:
+        watchdog.guard(seconds + LEAVE_SECONDS + 1, STOP_SIGNALS)
 
 
 class _Formatter(logging.Formatter):
@@ -77,46 +91,26 @@ class _Formatter(logging.Formatter):
         causes = list(_causes(record.exc_info[1])) if record.exc_info else []
         if len(causes) > 1:  # people read the last line of a traceback
             text += "\n" + "; because of ".join(causes)
-        if record.exc_info:  # what a traceback quotes must not pass for a line of ours
+        if record.exc_info:  # what a traceback quotes must not look like a log line
             text = text.replace("\n", "\n  ")
         lines = text.split("\n")
-        lines[100:-100] = ["[cut]"] if len(lines) > 200 else lines[100:-100]
+        if len(lines) > 200:
+            lines[100:-100] = ["[cut]"]
         return "\n".join(redact(line, 1000) for line in lines)
-
-
-class _Handler(logging.Handler):
-    """Drops what a full pipe has no room for: its reader must not hold the event loop up."""
-
-    dropped = 0
-    encoding = getattr(sys.stderr, "encoding", "utf-8")  # ASCII has no ✓
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            formatted = self.format(record)
-        except Exception as problem:  # a faulty log call must not fail the code that made it
-            formatted = redact(f"{record.levelname} - {record.msg} ({problem})")
-        for line in formatted.split("\n"):
-            if os.name == "posix" and not select.select([], [2], [], 0)[1]:
-                self.dropped += 1
-                continue
-            lost, self.dropped = self.dropped, 0
-            text = f"({lost} lines dropped) {line}" if lost else line
-            with suppress(OSError):  # its reader is gone, or the disk is full
-                # A pipe with any room takes 4 KiB without waiting.
-                os.write(2, text.encode(self.encoding, "backslashreplace")[:4000] + b"\n")
 
 
 async def _run(main: Main, args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     task = cast("asyncio.Task[int]", asyncio.current_task())
     stopped: list[int] = []  # the exit code, once it is known
-    threading.Thread(target=watch_loop, args=(loop,), daemon=True).start()
+    if watchdog:
+        threading.Thread(target=watchdog.watch_loop, args=(loop,), daemon=True).start()
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if stopped and not args.stop_once:
             finish(128 + number, loop)
         if not stopped:
-            stopped.append(128 + number if args.stop_code is None else args.stop_code)
+            stopped.append(128 + number)
             leave_within(args.stop_seconds + LEAVE_SECONDS, stopped[0], loop)
             loop.call_soon_threadsafe(task.cancel)
             log.info("Stopping...%s", "" if args.stop_once else " (Ctrl+C again to end at once)")
@@ -130,12 +124,33 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
         code = stopped[0] if stopped else 1
     except Exception as problem:
         code = 1
-        if not isinstance(problem, OSError) or not _flush(0):  # _flush reports a lost result itself
+        if not isinstance(problem, OSError) or _flush():  # else it has reported the loss
             text = str(problem) if isinstance(problem, Failure) else "\n".join(_causes(problem))
             log.error("%s", text, exc_info=args.verbose)
-    stopped.append(_flush(code))
+    stopped.append(code if _flush() else 1)
     leave_within(LEAVE_SECONDS, stopped[-1], loop)
     return stopped[-1]
+
+
+def leave_within(seconds: float, code: int, loop: asyncio.AbstractEventLoop) -> None:
+    """Make sure that the process exits within `seconds`, whatever still runs in it."""
+    timer = threading.Timer(seconds, finish, (code, loop))
+    timer.daemon = True
+    timer.start()
+    # The last resort works without the GIL, and names the line that holds it.
+    with suppress(ValueError, OSError, AttributeError):  # there is no standard error
+        faulthandler.dump_traceback_later(seconds + 1, exit=True)
+
+
+def finish(code: int, loop: asyncio.AbstractEventLoop) -> NoReturn:
+    """Exit now: log what is still running, kill child processes, run the exit handlers."""
+    for line in dict.fromkeys(watchdog.lines_running(loop) if watchdog else ()):
+        log.warning("Left running: %s", line)
+    if multiprocessing := sys.modules.get("multiprocessing"):
+        for child in multiprocessing.active_children():
+            child.kill()
+    atexit._run_exitfuncs()
+    os._exit(code)  # flushing could block
 
 
 def _causes(problem: BaseException | None) -> Iterator[str]:
@@ -157,7 +172,7 @@ async def explained(settings: Settings) -> AsyncIterator[None]:
 
 
 async def explain(problem: Exception, settings: Settings) -> Failure:
-    """What an error of the SDK means; just its words if `temporal_doctor` has been deleted."""
+    """What an error of the SDK means; only its own text if `temporal_doctor` has been deleted."""
     try:
         from temporal_doctor import diagnose
     except ImportError:
@@ -165,12 +180,12 @@ async def explain(problem: Exception, settings: Settings) -> Failure:
     return Failure(*await diagnose(problem, settings))
 
 
-def _flush(code: int) -> int:
-    """The exit code, or 1 if standard output cannot be written."""
+def _flush() -> bool:
+    """Whether standard output could be written; the first time that it could not, it is logged."""
     try:
         print(end="", flush=True)
     except OSError as problem:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # say so once
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         log.error("cannot write to standard output: %s", problem.strerror)
-        return 1
-    return code
+        return False
+    return True

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-import workers.worker
+import temporal_watchdog
 from temporal_findings import Failure
 from temporal_script import _causes, _Formatter
 from temporal_settings import read_settings
@@ -80,7 +80,7 @@ def captured() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", _Stream("out", 1))
         patch.setattr(sys, "stderr", _Stream("err", 2))
-        patch.setattr(workers.worker, "guard", lambda _: None)  # a process, that would end this one
+        patch.setattr(temporal_watchdog, "guard", lambda *_: None)  # it would end this process
         patch.setattr(read_settings, "__defaults__", ({}, None))
         patch.setattr(root, "handlers", [handler])
         patch.setattr(root, "level", root.level)

@@ -29,6 +29,7 @@ FILES = (
     "temporal_client.py",
     "temporal_script.py",
     "temporal_doctor",
+    "temporal_watchdog",
     "workflows/__init__.py",
     "workflows/ping_workflow.py",
     "workers/__init__.py",

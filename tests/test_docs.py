@@ -529,7 +529,7 @@ def test_the_log_in_other_forms(reader: Reader) -> None:
     assert re.match(r"\d{4}-\d\d-\d\d .* INFO - ", reader.type(PING, code=1).stderr)
     reader.change(script, stamped, as_json)
     reader.change(script, "import logging", "import json\nimport logging")
-    reader.change(script, "class _Handler(", f"{formatter}\n\n\nclass _Handler(")
+    reader.change(script, "async def _run(", f"{formatter}\n\n\nasync def _run(")
     lines = [json.loads(line) for line in reader.type(PING, code=1).stderr.splitlines()]
     assert {line["level"] for line in lines} == {"INFO", "ERROR"}
     assert "nowhere.invalid" in lines[-1]["message"]

@@ -149,19 +149,19 @@ def test_api_key_rotated_and_revoked(
             front.revoke(first)
 
             _replace(key_file, wrong)
-            worker.wait_for("Changed settings not taken up, the old ones stay in use")
+            worker.wait_for("Changed settings not applied, the old ones stay in use")
             front.calls.clear()  # only now has all arrived that was on its way at the rotation
             load.wait_for_more(20)
             assert first not in {call.api_key for call in front.calls}
 
             front.revoke(second)
-            worker.wait_for("Lost the server, trying on")
+            worker.wait_for("Lost the server, still trying")
             front.accept(third)
             _replace(key_file, third)
             print(f"new key to 20 answers: {load.wait_for_more():.2f} s")
             load.judge(60)
             worker.wait_for("The server is back")
-            assert worker.stderr.count("Changed settings not taken up") <= 2  # wrong, and revoked
+            assert worker.stderr.count("Changed settings not applied") <= 2  # wrong, and revoked
             assert worker.stderr.count("Lost the server") == 1
             of_the_sdk = [line for line in worker.stderr.splitlines() if "sdk_core" in line]
             assert len(of_the_sdk) == len(set(of_the_sdk))  # each of its warnings once

@@ -75,6 +75,9 @@ def test_who_knows_whom() -> None:
     doctor = {name for name in known_by if name.partition(".")[0] == "temporal_doctor"}
     guests = {name for name, others in known_by.items() if others & doctor} - doctor
     assert guests <= {"scripts.check_temporal_config", "temporal_script"}
+    watched = {name for name, others in known_by.items() if "temporal_watchdog" in others}
+    assert watched == {"temporal_script"}
+    assert known_by["temporal_watchdog"] == {"temporal_findings"}
     assert known_by["temporal_findings"] == set()
     for base in ("sources", "runtime"):
         assert known_by[f"temporal_{base}"] == {"temporal_findings"}
@@ -159,10 +162,11 @@ def fail_in_one_line(kit: Kit, **settings: str) -> None:
 
 
 @pytest.mark.slow
-def test_without_the_doctor_the_kit_runs_and_fails_in_one_clear_line(
+def test_without_doctor_and_watchdog_the_kit_runs_and_fails_in_one_clear_line(
     kit: Kit, here: dict[str, Any]
 ) -> None:
-    shutil.rmtree(kit.root / "temporal_doctor")
+    for guest in ("temporal_doctor", "temporal_watchdog"):
+        shutil.rmtree(kit.root / guest)
     with kit.start(LOCAL) as local, kit.work(**here):
         with kit.start(PING, **here) as ping:
             ping.ping_ok()

@@ -123,7 +123,7 @@ def test_it_answers_and_stops_though_nobody_reads_it_or_a_file_is_dead(
         elif way == "frozen key file":
             os.mkfifo(tmp_path / "new")
             (tmp_path / "new").replace(key_file)
-            next(line for line in said if b"Changed settings not taken up" in line)
+            next(line for line in said if b"Changed settings not applied" in line)
         asyncio.run(ping())
         worker.signal(signal.SIGHUP if way == "SIGHUP" else signal.SIGTERM)
         assert worker.wait(12) == 0

@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -25,8 +25,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 
 from temporal_client import connect, describe_namespace, follow_credentials, load_settings
 from temporal_findings import Failure, SettingsError, error, log
-from temporal_runtime import guard, is_own
-from temporal_script import LEAVE_SECONDS, SDK_ERRORS, arguments, explain, explained, run
+from temporal_script import SDK_ERRORS, arguments, explain, explained, give_time, run, watchdog
 from temporal_settings import Settings, read_settings
 from workflows.ping_workflow import PingWorkflow
 
@@ -35,7 +34,6 @@ ACTIVITIES: list[Callable[..., Any]] = []
 MAX_CONCURRENT_WORKFLOW_TASKS = 100  # must be at least 2
 MAX_CONCURRENT_ACTIVITIES = 100
 WATCH_SECONDS = 5.0  # from one look at the server to the next
-DEFINITIONS = "__temporal_workflow_definition", "__temporal_activity_definition"  # set by `defn`
 
 
 @asynccontextmanager
@@ -60,7 +58,7 @@ def build_worker(
     client: Client, settings: Settings, activities: list[Callable[..., Any]]
 ) -> Worker:
     """A worker with everything that is registered, ready to run."""
-    if forgotten := unregistered([*WORKFLOWS, *activities]):
+    if forgotten := watchdog.unregistered([*WORKFLOWS, *activities]) if watchdog else []:
         log.warning("Not registered in workers/worker.py: %s", ", ".join(forgotten))
     deployment = None
     if build := settings["TEMPORAL_WORKER_BUILD_ID"]:
@@ -118,33 +116,25 @@ async def watch_server(worker: Worker) -> None:
         except SDK_ERRORS as problem:
             if not lost:
                 cause = await explain(problem, await asyncio.to_thread(read_settings))
-                log.error("Lost the server, trying on:\n%s", cause)
+                log.error("Lost the server, still trying:\n%s", cause)
             lost = True
-
-
-def unregistered(registered: list[Any]) -> list[str]:
-    """Names of workflows and activities that loaded modules of this repository define besides."""
-
-    def names(things: Iterable[Any]) -> set[str]:
-        found = [getattr(thing, mark, None) for thing in things for mark in DEFINITIONS]
-        return {one.name for one in found if one and one.name}
-
-    modules = [one for one in sys.modules.values() if is_own(getattr(one, "__file__", "") or "")]
-    own = {module.__name__ for module in modules}
-    things = [thing for module in modules for thing in vars(module).values()]
-    things = [thing for thing in things if getattr(thing, "__module__", "") in own]
-    methods = [part for thing in things if isinstance(thing, type) for part in vars(thing).values()]
-    return sorted(names([*things, *methods]) - names(registered))
 
 
 async def main(args: argparse.Namespace) -> int:
     """Run the worker until it is cancelled, then let running work finish."""
-    args.stop_code = 0
     settings = load_settings()
     log.info("Starting worker on task queue %r...", settings["TEMPORAL_TASK_QUEUE"])
-    args.stop_seconds = grace_seconds(settings)
-    guard(args.stop_seconds + LEAVE_SECONDS + 1)
-    async with activities() as registered, explained(settings):
+    give_time(args, grace_seconds(settings))
+    async with activities() as registered:
+        with suppress(asyncio.CancelledError):
+            await work(settings, registered)
+    log.info("Worker stopped")
+    return 0
+
+
+async def work(settings: Settings, registered: list[Callable[..., Any]]) -> None:
+    """Connect and poll until cancelled."""
+    async with explained(settings):
         client = await connect_worker(settings)
         log.info("Connected to %s", settings.server)
         worker = build_worker(client, settings, registered)
@@ -162,15 +152,12 @@ async def main(args: argparse.Namespace) -> int:
                 raise Failure(error("the namespace has changed", "restart the worker to use it"))
             worker.client = fresh
 
-        with suppress(asyncio.CancelledError):
-            async with worker:
-                while not worker.is_running:
-                    await asyncio.sleep(0.01)
-                log.info("Worker running... (Ctrl+C to stop)")
-                follow = follow_credentials(settings, connect_worker, use)
-                await asyncio.gather(follow, watch_server(worker))
-    log.info("Worker stopped")
-    return 0
+        async with worker:
+            while not worker.is_running:
+                await asyncio.sleep(0.01)
+            log.info("Worker running... (Ctrl+C to stop)")
+            follow = follow_credentials(settings, connect_worker, use)
+            await asyncio.gather(follow, watch_server(worker))
 
 
 if __name__ == "__main__":
