@@ -20,6 +20,7 @@ from temporal_settings import HEADER, SETTING_OF, Settings, Value, read_settings
 CONNECT_SECONDS = 8.0
 FOLLOW_SECONDS = 5.0
 STALE_SECONDS = 60.0  # an idle worker polls at least once a minute
+# <name>.<account>; <cloud>-<region>.region is the endpoint of a replica.
 CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]{5,}", re.I)
 API_KEY = ("TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", f"{HEADER}AUTHORIZATION")
 CERT = ("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")

@@ -1,7 +1,7 @@
 """Show what is configured, where it came from, and whether a ping could run.
 
     python scripts/check_temporal_config.py              settings, then the server, step by step
-    python scripts/check_temporal_config.py --offline    the settings alone
+    python scripts/check_temporal_config.py --offline    only the settings
 
 ✓ good  ✗ wrong  ⚠ worth knowing  – not reached because an earlier check failed  → what fixes it
 Exits with 0 if a ping could run, else with 1. Secrets are never shown.
@@ -75,5 +75,5 @@ async def main(args: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     options = arguments(__doc__)
-    options.add_argument("--offline", action="store_true", help="check the settings alone")
+    options.add_argument("--offline", action="store_true", help="check only the settings")
     run(main, options)

@@ -25,6 +25,7 @@ from temporal_findings import log, redact
 
 ROOT = str(Path(__file__).parents[1]) + os.sep
 HELD_UP_SECONDS = 3
+WAITING = "<module>", "main", "work", "watch_server"  # functions in which the kit itself waits
 DEFINITIONS = "__temporal_workflow_definition", "__temporal_activity_definition"  # set by `defn`
 
 
@@ -121,8 +122,7 @@ def _own_line(innermost: FrameType) -> str:
     """The innermost line of your code in a stack, without the kit's own waiting; or nothing."""
     for frame, line in traceback.walk_stack(innermost):
         file, name = frame.f_code.co_filename, frame.f_code.co_name
-        kit = file.startswith(f"{ROOT}temporal_") or name in ("main", "watch_server", "<module>")
-        if _is_own(file) and not kit:
+        if _is_own(file) and not file.startswith(f"{ROOT}temporal_") and name not in WAITING:
             return f"{file}, line {line}, in {name}"
     return ""
 

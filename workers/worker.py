@@ -1,7 +1,7 @@
 """Poll the task queue and run workflows and activities until told to stop.
 
 Ctrl+C or SIGTERM stops it: running work gets TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS (30 unless set) to
-finish, then it exits with 0. A second Ctrl+C ends it at once.
+finish, then it exits with 0. A second signal ends it at once.
 """
 
 import argparse
