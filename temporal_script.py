@@ -34,6 +34,7 @@ Main = Callable[[argparse.Namespace], Awaitable[int]]
 SDK_ERRORS = (RuntimeError, ValueError, asyncio.TimeoutError, RPCError)
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 LEAVE_SECONDS = 3.5  # for anything that still runs after `main` has returned
+_finishing = threading.Lock()
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
@@ -102,7 +103,7 @@ class _Formatter(logging.Formatter):
 async def _run(main: Main, args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     task = cast("asyncio.Task[int]", asyncio.current_task())
-    stopped: list[int] = []  # the exit code, once it is known
+    stopped: list[int] = []  # exit codes: after a signal, and of `main`
     if watchdog:
         threading.Thread(target=watchdog.watch_loop, args=(loop,), daemon=True).start()
 
@@ -111,7 +112,7 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
             finish(128 + number, loop)
         if not stopped:
             stopped.append(128 + number)
-            leave_within(args.stop_seconds + LEAVE_SECONDS, stopped[0], loop)
+            leave_within(args.stop_seconds + LEAVE_SECONDS, stopped, loop)
             loop.call_soon_threadsafe(task.cancel)
             log.info("Stopping...%s", "" if args.stop_once else " (Ctrl+C again to end at once)")
 
@@ -128,13 +129,13 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
             text = str(problem) if isinstance(problem, Failure) else "\n".join(_causes(problem))
             log.error("%s", text, exc_info=args.verbose)
     stopped.append(code if _flush() else 1)
-    leave_within(LEAVE_SECONDS, stopped[-1], loop)
+    leave_within(LEAVE_SECONDS, stopped, loop)
     return stopped[-1]
 
 
-def leave_within(seconds: float, code: int, loop: asyncio.AbstractEventLoop) -> None:
-    """Make sure that the process exits within `seconds`, whatever still runs in it."""
-    timer = threading.Timer(seconds, finish, (code, loop))
+def leave_within(seconds: float, codes: list[int], loop: asyncio.AbstractEventLoop) -> None:
+    """Exit within `seconds` with the last of `codes`, whatever still runs in this process."""
+    timer = threading.Timer(seconds, lambda: finish(codes[-1], loop))
     timer.daemon = True
     timer.start()
     # The last resort works without the GIL, and names the line that holds it.
@@ -144,6 +145,7 @@ def leave_within(seconds: float, code: int, loop: asyncio.AbstractEventLoop) -> 
 
 def finish(code: int, loop: asyncio.AbstractEventLoop) -> NoReturn:
     """Exit now: log what is still running, kill child processes, run the exit handlers."""
+    _finishing.acquire()  # a second timer, or signal, waits here for the exit
     for line in dict.fromkeys(watchdog.lines_running(loop) if watchdog else ()):
         log.warning("Left running: %s", line)
     if multiprocessing := sys.modules.get("multiprocessing"):

@@ -158,7 +158,7 @@ def read_settings(
         env[key] = env[cert]
         pem = counts.get(cert.replace("DATA", "PATH")) or counts[cert]
         values.append(replace(pem, setting=key))
-    env = {**DEFAULTS, **env, "TEMPORAL_PROFILE": "default"}
+    env = {**DEFAULTS, **env, "TEMPORAL_PROFILE": "default"}  # which is in `env` already
     profile = ClientConfigProfile.load(override_env_vars=env, disable_file=True)
     return Settings(tuple(values), profile, tuple(problems), whole, env_file)
 

@@ -77,7 +77,7 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
         source = read_file(path) if named or os.path.exists(path) else b""
         profiles = ClientConfig.load(config_source=source, override_env_vars={}).profiles
         wanted = "TEMPORAL_PROFILE" in given or (profiles and "TEMPORAL_ADDRESS" not in given)
-        if name not in profiles and wanted:
+        if name not in profiles and wanted:  # or localhost would be used in silence
             names = sorted(profiles)
             there = f": it has {', '.join(names)}" if names else ""
             fixes = [f"TEMPORAL_PROFILE={one}" for one in names] or ["take TEMPORAL_PROFILE away"]

@@ -67,7 +67,7 @@ async def main(args: argparse.Namespace) -> int:
     if "error" in levels:
         print("\nNext: fix what is marked ✗, and run this check again")
         return 1
-    polled = levels[-1] == "ok" and not args.offline
+    polled = levels[-1] == "ok" and not args.offline  # the last step looks for workers
     worker = "" if polled else "python workers/worker.py in one terminal, and then "
     print(f"\nNext: {worker}python scripts/start_ping.py")
     return 0

@@ -55,10 +55,10 @@ def grace_seconds(settings: Settings) -> int:
 
 
 def build_worker(
-    client: Client, settings: Settings, activities: list[Callable[..., Any]]
+    client: Client, settings: Settings, registered: list[Callable[..., Any]]
 ) -> Worker:
     """A worker with everything that is registered, ready to run."""
-    if forgotten := watchdog.unregistered([*WORKFLOWS, *activities]) if watchdog else []:
+    if forgotten := watchdog.unregistered([*WORKFLOWS, *registered]) if watchdog else []:
         log.warning("Not registered in workers/worker.py: %s", ", ".join(forgotten))
     deployment = None
     if build := settings["TEMPORAL_WORKER_BUILD_ID"]:
@@ -76,7 +76,7 @@ def build_worker(
         client,
         task_queue=settings["TEMPORAL_TASK_QUEUE"],
         workflows=WORKFLOWS,
-        activities=activities,
+        activities=registered,
         activity_executor=ThreadPoolExecutor(MAX_CONCURRENT_ACTIVITIES),  # for `def` activities
         max_concurrent_workflow_tasks=MAX_CONCURRENT_WORKFLOW_TASKS,
         max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,
