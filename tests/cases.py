@@ -71,7 +71,7 @@ def filled(settings: Mapping[str, str], world: World) -> dict[str, Any]:
     return {name: fill(value, world) for name, value in settings.items()}
 
 
-def env(base: Mapping[str, str] | None = None, /, **changes: str | None) -> dict[str, Any]:
+def env(base: Mapping[str, Any] | None = None, /, **changes: object) -> dict[str, Any]:
     """Settings by their names without TEMPORAL_, on top of others; `None` takes one away."""
     named = {f"TEMPORAL_{name}": value for name, value in changes.items()}
     return {name: value for name, value in {**(base or {}), **named}.items() if value is not None}

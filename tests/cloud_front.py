@@ -21,7 +21,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # handshakes that fail are what
 import grpc
 import trustme
 from cryptography import x509
-from kit import NAMESPACES
+from kit import NAMESPACES, SERVICE, write
 from temporalio.api.workflowservice import v1 as workflow_messages
 
 NAMESPACE = NAMESPACES[0]
@@ -31,7 +31,7 @@ _THREADS = 400  # every long poll holds one for up to a minute, as does every ca
 # Read from the messages: the service's own description needs a package that is not installed. The
 # operator service is left out, because the SDK sends no header with its calls.
 _NEED_NAMESPACE = frozenset(
-    f"/temporal.api.workflowservice.v1.WorkflowService/{name.removesuffix('Request')}"
+    f"/{SERVICE}/{name.removesuffix('Request')}"
     for name, message in vars(workflow_messages).items()
     if name.endswith("Request") and "namespace" in message.DESCRIPTOR.fields_by_name
 )
@@ -39,12 +39,12 @@ _NEED_NAMESPACE = frozenset(
 
 @dataclass(frozen=True)
 class KeyPair:
-    """The PEM files of one client certificate."""
+    """The PEM files of one certificate."""
 
     certificate: Path
     key: Path
-    combined: Path = Path()
-    serial: int = 0
+    combined: Path
+    serial: int
 
 
 class Certificates:
@@ -52,35 +52,31 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self.server_ca = trustme.CA(organization_name="Test server CA")
         self.client_ca = trustme.CA(organization_name="Test client CA")
         self.untrusted_ca = trustme.CA(organization_name="Test CA that nobody trusts")
-        self.server_ca_file = folder / "server-ca.pem"
-        self.server_ca.cert_pem.write_to_path(str(self.server_ca_file))
+        self.server_ca_file = write(folder / "server-ca.pem", self.server_ca.cert_pem.bytes())
 
-    def server(self, *names: str, **how: Any) -> trustme.LeafCert:
-        """A server certificate for these names, or for the usual ones; `how` as `issue_cert`."""
+    def server(self, *names: str, **how: Any) -> bytes:
+        """Key and certificate for these names, or for the usual ones; `how` as `issue_cert`."""
         ca: trustme.CA = how.pop("ca", self.server_ca)
-        return ca.issue_cert(*(names or NAMES), **how)
+        return ca.issue_cert(*(names or NAMES), **how).private_key_and_cert_chain_pem.bytes()
 
     def client(self, name: str, **how: Any) -> KeyPair:
         """A client certificate with this common name; the same name again is a rotation."""
         ca: trustme.CA = how.pop("ca", self.client_ca)
         leaf = ca.issue_cert(f"{name}@clients.test", common_name=name, **how)
         certificate = b"".join(part.bytes() for part in leaf.cert_chain_pems)
-        key = leaf.private_key_pem.bytes()
-        pair = KeyPair(
-            certificate=self.folder / f"{name}.pem",
-            key=self.folder / f"{name}.key",
-            combined=self.folder / f"{name}-combined.pem",
-            serial=x509.load_pem_x509_certificate(certificate).serial_number,
+        return self.pair(name, certificate, leaf.private_key_pem.bytes())
+
+    def pair(self, name: str, certificate: bytes, key: bytes) -> KeyPair:
+        """The files of a certificate."""
+        return KeyPair(
+            write(self.folder / f"{name}.pem", certificate),
+            write(self.folder / f"{name}.key", key),
+            write(self.folder / f"{name}-combined.pem", certificate + key),
+            x509.load_pem_x509_certificate(certificate).serial_number,
         )
-        contents = {pair.certificate: certificate, pair.key: key, pair.combined: certificate + key}
-        for file, content in contents.items():
-            file.write_bytes(content)
-            file.chmod(0o600)
-        return pair
 
 
 @dataclass(frozen=True)
@@ -107,26 +103,25 @@ class Call:
 class CloudFront(AbstractContextManager["CloudFront"]):
     """Cloud's locks on a loopback port, before the development server at `backend`.
 
-    It asks for a client certificate of `client_ca`, and for one of the API `keys`: with both, a
-    call may come without a key, but none with a wrong one. `namespaces` are those that the
-    `temporal-namespace` header may name. `read_only` lets nobody start a run or poll for one.
-    Revoking a key also ends the polls that run under it, as Cloud does.
+    It shows `certificate`, a PEM with its key, and asks for a client certificate of `client_ca`,
+    and for one of the API `keys`: with both, a call may come without a key, but none with a wrong
+    one. `namespaces` are those that the `temporal-namespace` header may name. `read_only` lets
+    nobody start a run or poll for one. Revoking a key also ends the polls that run under it, as
+    Cloud does.
     """
 
     def __init__(
         self,
         backend: str,
         *,
-        certificate: trustme.LeafCert,
+        certificate: bytes,
         client_ca: trustme.CA | None = None,
         keys: Iterable[str] | None = None,
         namespaces: Iterable[str] = (NAMESPACE,),
         read_only: bool = False,
     ) -> None:
-        key = certificate.private_key_pem.bytes()
-        chain = b"".join(part.bytes() for part in certificate.cert_chain_pems)
         clients = client_ca and client_ca.cert_pem.bytes()
-        locks = grpc.ssl_server_credentials([(key, chain)], clients, bool(clients))
+        locks = grpc.ssl_server_credentials([(certificate, certificate)], clients, bool(clients))
         self._keys = None if keys is None else set(keys)
         self._namespaces = set(namespaces)
         self._read_only = read_only

@@ -77,13 +77,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="session")
 def world(
-    dev_server: DevServer,
-    certificates: Certificates,
-    tmp_path_factory: pytest.TempPathFactory,
+    dev_server: DevServer, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """The files and servers that the configurations in `cases.py` speak of."""
-    folder = tmp_path_factory.mktemp("world")
-    made = World(folder, dev_server, certificates, API_KEY)
+    made = World(tmp_path_factory.mktemp("world"), dev_server, certificates, API_KEY)
     with made.closing:
         yield made
 
@@ -92,11 +89,6 @@ def world(
 def here(dev_server: DevServer) -> dict[str, Any]:
     """Settings for the development server, with a task queue that no other test polls."""
     return {"TEMPORAL_ADDRESS": dev_server.address, "TEMPORAL_TASK_QUEUE": f"queue-{uuid4()}"}
-
-
-@pytest.fixture
-def api_key() -> str:
-    return API_KEY
 
 
 @pytest.fixture

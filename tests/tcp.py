@@ -29,12 +29,9 @@ class Listener(socketserver.ThreadingTCPServer):
         with contextlib.suppress(OSError):
             self._treat(request)
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def carry(near: socket.socket, address: str, whole: threading.Event | None = None) -> None:

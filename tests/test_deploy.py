@@ -16,15 +16,12 @@ from textwrap import indent
 from typing import Any
 
 import pytest
-from kit import SOURCE, RunningScript
+from kit import PATH, SOURCE, RunningScript, linux
 from test_docs import CHECK, PING, block, runs
 
 from temporal_settings import DEFAULTS, SETTING_OF
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="tools of Linux"),
-]
+pytestmark = [pytest.mark.slow, linux]
 DEPLOY = SOURCE / "docs" / "deploy"
 GRACE = int(DEFAULTS["TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS"])
 
@@ -36,7 +33,7 @@ def reads(*files: str) -> Callable[[Any], Any]:
 
 def tool(name: str) -> str:
     """A tool that comes with CI's packages, or the reason to skip."""
-    path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    path = shutil.which(name, path=PATH)
     if not path:
         pytest.skip(f"no {name} here")
     return path
@@ -100,8 +97,7 @@ def test_what_the_dockerfile_makes_runs_and_stops_in_order_and_is_not_root(
         if os.geteuid() == 0:  # as a user of that number who owns nothing
             drop = ["unshare", "--user", "--map-user=10001", "--map-group=10001", "--"]
         command = [*drop, *json.loads(did["CMD"])]
-        program = shutil.which(command[0], path=env["PATH"]) or command[0]
-        with RunningScript([program, *command[1:]], env, app) as worker:
+        with RunningScript(command, env, app) as worker:
             worker.wait_for("Worker running")
             status = Path(f"/proc/{worker.process.pid}/status").read_text()
             assert re.search(r"CapEff:\s*0+$", status, re.M), "a user who may do what root may"

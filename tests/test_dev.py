@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
-from typing import Any, ClassVar
+from threading import Event
+from typing import Any
 
 import httpx
 import pytest
+from cases import env
 from cloud_front import NAMESPACE, Certificates, CloudFront
-from kit import DevServer, Kit, expect_nothing_left, free_port
-from pings import Load, connect, wait_until
+from kit import DevServer, Kit, free_port, write
+from pings import CALLING, QUEUE, Load, begin, wait_until
+from tcp import Listener
 from test_docs import Reader, block, blocks, compare, runs
-from test_worker_life import SLOW
 
 pytestmark = pytest.mark.slow
 SAVES = 8
@@ -51,10 +51,9 @@ def execute(reader: Reader, name: str, *args: Any) -> Any:
     """Run a workflow to its answer."""
 
     async def run() -> Any:
-        client = await connect(str(reader.settings["TEMPORAL_ADDRESS"]))
-        queue = str(reader.settings.get("TEMPORAL_TASK_QUEUE", "ap-default"))
-        one = f"{name}-{time.time_ns()}"
-        return await client.execute_workflow(name, args=args, id=one, task_queue=queue)
+        queue = reader.settings.get("TEMPORAL_TASK_QUEUE", QUEUE)
+        address = reader.settings["TEMPORAL_ADDRESS"]
+        return await (await begin(address, name, *args, task_queue=queue)).result()
 
     return asyncio.run(run())
 
@@ -62,26 +61,24 @@ def execute(reader: Reader, name: str, *args: Any) -> Any:
 @runs("reload")
 @pytest.mark.timeout(400)
 def test_saved_code_runs_and_no_ping_is_lost(kit: Kit) -> None:
-    file = kit.root / "workflows" / "versioned.py"
-
-    def save(number: int) -> None:
+    def code(number: int) -> str:
         # Python takes its cached bytecode where a file has the second and the size that it had.
-        file.write_text(VERSIONED.format(number=number) + "#" * number)
+        return VERSIONED.format(number=number) + "#" * number
 
-    save(0)
-    kit.register("workflows.versioned", workflows=["Versioned"], activities=["version"])
+    kit.register("versioned", code(0), workflows=["Versioned"], activities=["version"])
+    file = kit.root / "workflows" / "versioned.py"
     with DevServer() as server, ThreadPoolExecutor() as pool:
         reader = Reader(kit, {"TEMPORAL_ADDRESS": server.address})
         with reader.work(block("reload")) as watching:
             under_way = pool.submit(execute, reader, "Versioned", SAVES + 1)
             with Load(server.address, 3) as load:
                 for number in range(1, SAVES + 1):
-                    save(number)
+                    write(file, code(number))
                     watching.wait_for("Worker running", count=number + 1)
                     assert execute(reader, "Versioned", number) == number
-                file.write_text("def broken(\n")
+                write(file, "def broken(\n")
                 watching.wait_for("SyntaxError")
-                save(SAVES + 1)
+                write(file, code(SAVES + 1))
                 assert under_way.result(60) == SAVES + 1
                 load.judge()
             assert watching.stderr.count("SyntaxError") == 1
@@ -91,12 +88,11 @@ def test_saved_code_runs_and_no_ping_is_lost(kit: Kit) -> None:
                 with suppress(subprocess.TimeoutExpired):
                     watching.process.wait(5)
             assert watching.wait() == 0
-            expect_nothing_left(watching)
+            watching.expect_nothing_left()
 
 
 REPORT = """
 import time
-
 
 from temporalio import activity
 
@@ -115,32 +111,15 @@ def build_in_a_thread() -> str:
 
 
 def test_a_line_that_holds_the_event_loop_up_is_named_once(kit: Kit, here: dict[str, Any]) -> None:
-    (kit.root / "workflows" / "report.py").write_text(REPORT.lstrip())
-    (kit.root / "workflows" / "slow.py").write_text(SLOW)
-    kit.register("workflows.slow", workflows=["Slow"])
-    kit.register("workflows.report", activities=["build", "build_in_a_thread"])
+    kit.register("calling", CALLING, workflows=["Calling"])
+    kit.register("report", REPORT, activities=["build", "build_in_a_thread"])
     reader = Reader(kit, here)
     with reader.work() as worker:
-        assert execute(reader, "Slow", ["build_in_a_thread", "build"]) == ["built", "built"]
+        assert execute(reader, "Calling", ["build_in_a_thread", "build"]) == ["built", "built"]
         line = worker.wait_for("event loop")
         assert worker.stderr.count("event loop") == 1, worker.stderr
         assert "workflows/report.py, line 9, in build\n" in line
     compare("held up", line.replace(str(kit.root), "/app"))
-
-
-class Rates(BaseHTTPRequestHandler):
-    """A web service that keeps connections open, and remembers them."""
-
-    protocol_version = "HTTP/1.1"
-    asked_from: ClassVar[list[tuple[str, int]]] = []
-
-    def do_GET(self) -> None:
-        """Everything costs twice as much."""
-        self.asked_from.append(self.client_address)
-        self.send_response(200)
-        self.send_header("Content-Length", "13")
-        self.end_headers()
-        self.wfile.write(b'{"rate": 2.0}')
 
 
 @runs("activities", "activities, workers/worker.py")
@@ -150,7 +129,8 @@ def test_what_activities_share_is_made_once_and_closed(kit: Kit, here: dict[str,
     for name in ("rates", "ledger"):
         with (kit.root / "workflows" / f"{name}.py").open("a") as copy:
             copy.write(f"\n\n__import__('os').write(2, b'{name} is loaded\\n')\n")
-    kit.register("workflows.payment_workflow", workflows=["PaymentWorkflow"])
+    workflow = (kit.root / "workflows" / "payment_workflow.py").read_text("utf-8")
+    kit.register("payment_workflow", workflow, workflows=["PaymentWorkflow"])
     text = kit.worker.read_text("utf-8")
     begins, ends = text.index("@asynccontextmanager"), "yield ACTIVITIES"
     shared = block("activities, workers/worker.py")
@@ -159,15 +139,21 @@ def test_what_activities_share_is_made_once_and_closed(kit: Kit, here: dict[str,
     imports = "import httpx\nimport os\nfrom contextlib import closing\n"
     imports += "from workflows.ledger import Ledger\nfrom workflows.rates import Rates\n"
     kit.worker.write_text(text.replace("from workflows.ping", f"{imports}from workflows.ping", 1))
-    with ThreadingHTTPServer(("127.0.0.1", 0), Rates) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        reader.settings["RATES_URL"] = f"http://127.0.0.1:{server.server_port}"
+    asked: list[socket.socket] = []
+
+    def rates(peer: socket.socket) -> None:
+        """A web service that keeps connections open: everything costs twice as much."""
+        while peer.recv(65536):
+            asked.append(peer)
+            peer.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"rate": 2.0}')
+
+    with Listener(rates) as server:
+        reader.settings["RATES_URL"] = f"http://{server.address}"
         with reader.work() as worker:
             totals = [execute(reader, "PaymentWorkflow", 5.0, "EUR") for _ in range(3)]
             worker.stop()
-        server.shutdown()
     assert totals == [10, 20, 30]
-    assert Rates.asked_from == Rates.asked_from[:1] * 3  # one client, so one connection
+    assert asked == asked[:1] * 3  # one client, so one connection
     marks = ("ledger is loaded", "rates is loaded", "Stopping", "closed: True", "Worker stopped")
     assert re.findall("|".join(marks), worker.stderr) == list(marks)
 
@@ -187,8 +173,7 @@ class GreetingWorkflow:
 
 @runs("debug")
 def test_a_workflow_stops_at_a_breakpoint_for_as_long_as_wanted(kit: Kit) -> None:
-    (kit.root / "workflows" / "greeting.py").write_text(GREETING)
-    kit.register("workflows.greeting", workflows=["GreetingWorkflow"])
+    kit.register("greeting", GREETING, workflows=["GreetingWorkflow"])
     # Longer than the deadlock detector (2 s), the watch on the loop and the server (10 s) wait.
     (kit.root / "typed").write_text("import time; time.sleep(11)\np greeting\nc\n")
     debugged, started = blocks("debug")
@@ -259,23 +244,22 @@ def test_a_new_credential_is_used_and_the_old_one_can_go(
         starts = [call for call in front.calls if "StartWorkflow" in call.method]
         return {str(call.api_key or call.client_serial) for call in starts}
 
-    ca = {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": certificates.server_ca_file}
-    cloud = {"TEMPORAL_ADDRESS": front.address, "TEMPORAL_NAMESPACE": NAMESPACE}
-    reader = Reader(kit, {**cloud, **ca, setting: file})
+    ca = certificates.server_ca_file
+    cloud = env(ADDRESS=front.address, NAMESPACE=NAMESPACE, TLS_SERVER_CA_CERT_PATH=ca)
+    reader = Reader(kit, {**cloud, setting: file})
     reader.change("temporal_client.py", "FOLLOW_SECONDS = 5.0\n", "FOLLOW_SECONDS = 0.3\n")
-    direct = cloud | {"TEMPORAL_ADDRESS": dev_server.address}
-    kit.work(**direct)
-    file.write_text(first)
+    kit.work(**env(ADDRESS=dev_server.address, NAMESPACE=NAMESPACE))
+    write(file, first)
     port = free_port()
     with reader.start(f"{block('web application').splitlines()[-1]} --port {port}") as web:
         web.wait_for("Uvicorn running")
         with users(f"http://127.0.0.1:{port}/ping") as wait_for_more:
             for count, text in enumerate((half, "", other), 1):
-                file.write_text(text)
+                write(file, text)
                 web.wait_for(NOT_TAKEN, count=count)
                 wait_for_more()
             assert used() == {old}
-            file.write_text(right)
+            write(file, right)
             wait_until(lambda: new in used(), "the new one in use")
             wait_for_more()
             front.calls.clear()

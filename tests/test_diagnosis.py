@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,10 +17,10 @@ import pytest
 from cases import Case, env, fill, filled
 from cloud_front import CloudFront
 from inside import SECONDS, Script, run_now
-from kit import CHECK, PING, WORKER, DevServer, Kit, RunningScript, temporal
+from kit import CHECK, PATH, PING, WORKER, DevServer, Kit
+from pings import CALLING, begin, wait_until
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions, WorkerDeploymentVersion
 from temporalio.api.taskqueue.v1 import PollerInfo
-from temporalio.client import Client
 from world import World, leaks
 
 import temporal_client
@@ -162,9 +160,8 @@ def test_where_nothing_comes_through(title: str, kit: Kit, tmp_path: Path) -> No
     alone = ["unshare", "-rmn", "sh", "-ec", make, "sh"]
     if not shutil.which(alone[0]) or subprocess.run([*alone, "true"], check=False).returncode:
         pytest.skip("this user may make no network namespace, or this system has none")
-    settings = kit.env(TEMPORAL_ADDRESS=f"{host}:7233")
-    with RunningScript([*alone, sys.executable, str(kit.root / CHECK)], settings) as check:
-        assert check.wait(SECONDS) == 1, check.stdout
+    check = kit.start(CHECK, within=alone, TEMPORAL_ADDRESS=f"{host}:7233")
+    assert check.wait(SECONDS) == 1, check.stdout
     lines = checks(check.stdout)
     [at] = [number for number, line in enumerate(lines) if line.startswith(f"✗ {step}: ")]
     assert cause in lines[at]
@@ -175,13 +172,13 @@ def test_where_nothing_comes_through(title: str, kit: Kit, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_key_that_is_revoked_under_a_running_worker(
-    kit: Kit, cloud: CloudFront, world: World, api_key: str
+    kit: Kit, cloud: CloudFront, world: World
 ) -> None:
     settings = filled(env(cases.FRONT, ADDRESS=cloud.address), world)
-    with kit.work(**settings) as worker:
-        cloud.revoke(api_key)
-        worker.wait_for("Lost the server")
-        worker.wait_for("✗ authentication: the server does not accept the API key")
+    worker = kit.work(**settings)
+    cloud.revoke(world.key)
+    worker.wait_for("Lost the server")
+    worker.wait_for("✗ authentication: the server does not accept the API key")
 
 
 @pytest.mark.slow
@@ -190,12 +187,12 @@ def test_a_server_that_goes_away_while_a_ping_waits(
     trial: str, kit: Kit, cloud: CloudFront, world: World
 ) -> None:
     settings = filled(env(cases.FRONT, ADDRESS=cloud.address), world)
-    with kit.start(PING, "--timeout", "4", **settings) as ping:
-        ping.wait_for("Waiting for result")
-        cloud.silent = trial == "silence"
-        if trial == "stop":
-            cloud.stop()
-        assert ping.wait(25) == 1
+    ping = kit.start(PING, "--timeout", "4", **settings)
+    ping.wait_for("Waiting for result")
+    cloud.silent = trial == "silence"
+    if trial == "stop":
+        cloud.stop()
+    assert ping.wait(25) == 1
     expected = "stays silent" if trial == "silence" else "TCP: nothing listens on 127.0.0.1"
     assert "ERROR - ✗" in ping.stderr
     assert expected in ping.stderr
@@ -251,11 +248,8 @@ def test_a_namespace_that_is_not_there_is_made_by_the_line_that_is_printed() -> 
         done = run_now(CHECK, here)
         [command] = re.findall("  → or (temporal operator namespace create .*)", done.stdout)
         assert done.code == 1
-        path = f"{Path(temporal()).parent}{os.pathsep}{os.environ['PATH']}"
-        subprocess.run(command, shell=True, env={"PATH": path, **here}, check=True)
-        end = time.monotonic() + 20  # a new one takes some seconds
-        while (done := run_now(CHECK, here)).code:
-            assert time.monotonic() < end, done.stdout
+        subprocess.run(command, shell=True, env={"PATH": PATH, **here}, check=True)
+        wait_until(lambda: run_now(CHECK, here).code == 0, "the new namespace is there", 20)
 
 
 @pytest.mark.slow
@@ -263,10 +257,10 @@ def test_a_worker_that_polled_last_long_ago(
     kit: Kit, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = env(ADDRESS=dev_server.address, TASK_QUEUE="left alone")
-    with kit.work(**here) as worker:
-        assert workers(here, ["✓"]).startswith("✓")
-        worker.signal(signal.SIGKILL)
-        worker.wait()
+    worker = kit.work(**here)
+    assert workers(here, ["✓"]).startswith("✓")
+    worker.signal(signal.SIGKILL)
+    worker.wait()
     monkeypatch.setattr(temporal_client, "STALE_SECONDS", 2.0)  # a minute, while it may be alive
     none = "⚠ workers: no worker polls the task queue 'left alone' in namespace 'default' for"
     said = workers(here, [none])
@@ -286,32 +280,16 @@ def test_a_clock_that_is_off_is_named_and_reckoned_with(
     assert re.search(r"✓ workers: \d on 'clock', the last poll \d+ s ago", said), said
 
 
-CALLING = """from datetime import timedelta
-from temporalio import workflow
-{imports}
-@workflow.defn
-class Calling:
-    @workflow.run
-    async def run(self) -> None:
-        await workflow.execute_activity("pay", start_to_close_timeout=timedelta(seconds=9))
-"""
-
-
 @pytest.mark.slow
 def test_activities_that_wait_in_vain_and_names_that_would_be_escapes(
     kit: Kit, dev_server: DevServer
 ) -> None:
-    (kit.root / "workflows/calling.py").write_text(CALLING.format(imports=""))
-    kit.register("workflows.calling", workflows=["Calling"])
+    kit.register("calling", CALLING, workflows=["Calling"])
     evil = "in\x1b[2j\r✓ vain\u202e"
     here = env(ADDRESS=dev_server.address, NAMESPACE="elsewhere", TASK_QUEUE=evil)
-
-    async def start() -> None:
-        client = await Client.connect(dev_server.address, namespace="elsewhere")
-        await client.start_workflow("Calling", id="calling", task_queue=evil)
-
     worker = kit.work(**here)
-    asyncio.run(start())
+    where = {"namespace": "elsewhere", "task_queue": evil}
+    asyncio.run(begin(dev_server.address, "Calling", ["pay"], **where))
     waiting = "s ago; 1 activities wait, and no worker polls for them\n  → register them"
     polls = "a worker polls 'in\\x1b[2j\\r✓ vain\\u202e': TEMPORAL_TASK_QUEUE='in"
     said = workers(here, [waiting])
@@ -324,9 +302,8 @@ def test_activities_that_wait_in_vain_and_names_that_would_be_escapes(
 @pytest.mark.slow
 def test_an_import_that_the_sandbox_refuses(kit: Kit, dev_server: DevServer) -> None:
     line = "from temporal_client import connect"
-    (kit.root / "workflows/calling.py").write_text(CALLING.format(imports=line))
-    kit.register("workflows.calling", workflows=["Calling"])
-    done = kit.run(WORKER, TEMPORAL_ADDRESS=dev_server.address)
-    assert done.returncode == 1
-    assert f"ERROR - ✗ workflows/calling.py, line 3: {line}: Restricted" in done.stderr
+    kit.register("calling", f"{line}\n{CALLING}", workflows=["Calling"])
+    done = kit.start(WORKER, TEMPORAL_ADDRESS=dev_server.address)
+    assert done.wait() == 1
+    assert f"ERROR - ✗ workflows/calling.py, line 1: {line}: Restricted" in done.stderr
     assert "→ with workflow.unsafe.imports_passed_through():" in done.stderr

@@ -23,15 +23,13 @@ from typing import Any
 
 import pytest
 import trustme
+from cases import env
 from cloud_front import NAMESPACE, Certificates, CloudFront
-from kit import API_KEY, SOURCE, WORKER, DevServer, Kit, RunningScript, expect_nothing_left
+from kit import API_KEY, PATH, SOURCE, WORKER, DevServer, Kit, RunningScript, posix, write
 from tcp import Proxy
 from test_run_local import expect_no_server
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name == "nt", reason="the guides' commands are for a POSIX shell"),
-]
+pytestmark = [pytest.mark.slow, posix]  # the guides' commands are for such a shell
 GUIDES = [SOURCE / "README.md", SOURCE / ".github/CONTRIBUTING.md", *SOURCE.glob("docs/*.md")]
 TEXTS = {file: file.read_text("utf-8") for file in GUIDES if file.exists()}
 BLOCK = re.compile(
@@ -39,7 +37,6 @@ BLOCK = re.compile(
 )
 CLOUD_HOST = f"{NAMESPACE}.tmprl.cloud"
 CHECK, PING = "python scripts/check_temporal_config.py", "python scripts/start_ping.py"
-Settings = Mapping[str, "str | Path"]
 
 
 def found(kind: str) -> Iterator[tuple[str, Path, re.Match[str]]]:
@@ -89,8 +86,8 @@ def runs(*names: str) -> Callable[[Any], Any]:
 class Reader:
     """Types what a guide says into a shell, beside a copy of the kit and its examples."""
 
-    def __init__(self, kit: Kit, settings: Settings | None = None, network: int = 0) -> None:
-        self.kit, self.settings, self.network = kit, dict(settings or {}), network
+    def __init__(self, kit: Kit, settings: Mapping[str, Any] | None = None, *within: str) -> None:
+        self.kit, self.settings, self.within = kit, dict(settings or {}), within
         if sys.prefix != sys.base_prefix:  # what the Quick start has made
             (kit.root / ".venv").symlink_to(sys.prefix)
         files = ("test_temporal_local.py", "pyproject.toml", "requirements.txt")
@@ -100,16 +97,8 @@ class Reader:
 
     def start(self, text: str) -> RunningScript:
         """Type a command that goes on until it is stopped; `python` is that of this test run."""
-        env = self.kit.env(**self.settings)
-        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-        command = ["bash", "-euo", "pipefail", "-c", text]
-        if self.network:
-            join = ["nsenter", "--preserve-credentials", "--user", "--net"]
-            there = [f"--target={self.network}", f"--wd={self.kit.root}"]
-            command = [*join, *there, "--", *command]
-        program = shutil.which(command[0], path=env["PATH"])
-        assert program, f"no {command[0]} on {env['PATH']}"
-        return RunningScript([program, *command[1:]], env, self.kit.root)
+        command = [*self.within, "bash", "-euo", "pipefail", "-c", text]
+        return RunningScript(command, self.kit.env(**self.settings, PATH=PATH), self.kit.root)
 
     def work(self, text: str = "python workers/worker.py") -> RunningScript:
         """Type what starts the worker, and wait until it polls."""
@@ -157,18 +146,14 @@ def fill_in(text: str, address: str) -> str:
 @pytest.fixture
 def client(kit: Kit, here: dict[str, Any], certificates: Certificates) -> Reader:
     """Someone who trusts the stand-in for Temporal Cloud, with the files that the guides name."""
-    del here["TEMPORAL_ADDRESS"]
-    reader = Reader(kit, {"API_KEY": API_KEY, **here})
-    reader.settings["TEMPORAL_TLS_SERVER_NAME"] = CLOUD_HOST
-    reader.settings["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = certificates.server_ca_file
-    for folder in ("certs", "secrets"):
-        (kit.root / folder).mkdir(mode=0o700)
-    shutil.copy2(certificates.server_ca_file, kit.root / "certs" / "server-ca.pem")
-    (kit.root / "secrets" / "api-key").touch(mode=0o600)
-    (kit.root / "secrets" / "api-key").write_text(API_KEY)
+    ca = certificates.server_ca_file
+    own = env(here, ADDRESS=None, TLS_SERVER_NAME=CLOUD_HOST, TLS_SERVER_CA_CERT_PATH=ca)
+    reader = Reader(kit, {"API_KEY": API_KEY, **own})
     pair = certificates.client("ping-worker")
-    shutil.copy2(pair.key, kit.root / "certs" / "client.key")
-    shutil.copy2(pair.certificate, kit.root / "certs" / "client.pem")
+    write(kit.root / "secrets" / "api-key", API_KEY)
+    write(kit.root / "certs" / "server-ca.pem", ca.read_bytes())
+    write(kit.root / "certs" / "client.key", pair.key.read_bytes())
+    write(kit.root / "certs" / "client.pem", pair.certificate.read_bytes())
     return reader
 
 
@@ -188,7 +173,8 @@ def alone(kit: Kit) -> Iterator[Reader]:
             holder.wait_for("up")
         except AssertionError as error:
             pytest.skip(f"no network of its own: {error}")
-        yield Reader(kit, network=holder.process.pid)
+        there = f"--target={holder.process.pid}", f"--wd={kit.root}"
+        yield Reader(kit, {}, "nsenter", "--preserve-credentials", "--user", "--net", *there, "--")
 
 
 @runs("quick start")
@@ -225,14 +211,14 @@ def test_served_it_answers_the_next_terminal_and_knows_the_runs_of_last_time(alo
         assert "http://localhost:8233" in serving.stderr
         assert "your settings point at" not in serving.stderr
         assert "Traceback" not in serving.stderr
-        expect_nothing_left(serving)
+        serving.expect_nothing_left()
     alone.settings["TEMPORAL_ADDRESS"] = "payments.a1b2c.tmprl.cloud:7233"
     with alone.start(serve) as serving:
         serving.wait_for("your settings point at payments.a1b2c.tmprl.cloud:7233")
         described = f"temporal workflow describe --workflow-id {link.split('/')[-2]}"
         assert "COMPLETED" in alone.type(f"env -u TEMPORAL_ADDRESS {described}").stdout
         serving.stop()
-        expect_nothing_left(serving)
+        serving.expect_nothing_left()
 
 
 OWN = ("workflows/greeting_activities.py", "workflows/greeting_workflow.py")
@@ -246,8 +232,7 @@ def test_an_own_workflow_and_activity_as_the_guides_have_them(reader: Reader) ->
     for path in OWN:
         reader.change(path, "", block(f"own workflow, {path}"))
     reader.type(block("own workflow, a script"))
-    file = WORKER
-    for line in block(f"own workflow, {file}").splitlines():
+    for line in block(f"own workflow, {WORKER}").splitlines():
         name, is_list, _ = line.partition(" = ")
         if is_list:
             reader.change(WORKER, f"\n{name} = ", f"\n{line}  # not ")
@@ -473,8 +458,8 @@ def test_a_rollout_and_its_rollback(reader: Reader) -> None:
         reader.ping()
         return str(json.loads(shown)["routingConfig"]["currentVersionBuildID"])
 
-    reader.type("cp docs/examples/patient_workflow.py workflows/")
-    reader.kit.register("workflows.patient_workflow", workflows=["PatientWorkflow"])
+    patient_workflow = (SOURCE / "docs/examples/patient_workflow.py").read_text("utf-8")
+    reader.kit.register("patient_workflow", patient_workflow, workflows=["PatientWorkflow"])
     reader.settings["ID"] = "patient"
     start = "temporal workflow start --type PatientWorkflow --workflow-id patient --input 1"
     with reader.work():

@@ -12,20 +12,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
-from kit import CHECK, PING, Kit, free_port
-from pings import connect
+from cases import env
+from kit import CHECK, PING, Kit, free_port, posix
+from pings import begin
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's"),
-]
+pytestmark = [pytest.mark.slow, posix]
 TIMES = int(os.environ.get("TIMES", "1"))
 HOOK = "import atexit, os; atexit.register(os.write, 2, b'every exit hook ran\\n')"
 # Calls in flight wait for the answer of a workflow that no worker knows.
@@ -83,11 +80,9 @@ ENDINGS = {
     "client in a traceback": Ending(("endings.py", "in_a_traceback"), 1, "LookupError"),
     "plain asyncio.run": Ending(("endings.py", "plain"), 0, "default\n"),
     "plain asyncio.run, client in a global": Ending(("endings.py", "plain, in a global"), 0, "5\n"),
-    "failed connect": Ending((PING,), 1, "✗", {"TEMPORAL_ADDRESS": NOWHERE}),
-    "wrong settings": Ending((PING,), 1, "✗", {"TEMPORAL_TLS_CLIENT_CERT_PATH": "/none"}),
-    "Ctrl+C": Ending(
-        (PING,), 130, "Stopping", {"TEMPORAL_TASK_QUEUE": "nobody"}, "Waiting for result"
-    ),
+    "failed connect": Ending((PING,), 1, "✗", env(ADDRESS=NOWHERE)),
+    "wrong settings": Ending((PING,), 1, "✗", env(TLS_CLIENT_CERT_PATH="/none")),
+    "Ctrl+C": Ending((PING,), 130, "Stopping", env(TASK_QUEUE="nobody"), "Waiting for result"),
 }
 
 
@@ -110,13 +105,7 @@ def end(kit: Kit, ending: Ending, settings: dict[str, Any]) -> tuple[int, str]:
 def test_exit_codes_are_true_and_every_exit_hook_runs(kit: Kit, here: dict[str, Any]) -> None:
     (kit.root / "endings.py").write_text(PROGRAM)
     (kit.home / "sitecustomize.py").write_text(HOOK)
-
-    async def hold() -> None:
-        """Start what the calls in flight wait for."""
-        client = await connect(here["TEMPORAL_ADDRESS"])
-        await client.start_workflow("Held", id="held", task_queue="nobody")
-
-    asyncio.run(hold())
+    asyncio.run(begin(here["TEMPORAL_ADDRESS"], "Held", id="held", task_queue="nobody"))
     kit.work(**here)
     settings, names = {**here, "PYTHONPATH": kit.home}, [*ENDINGS] * TIMES
     with ThreadPoolExecutor(3) as lanes:

@@ -11,9 +11,8 @@ import json
 import os
 import random
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from urllib.parse import quote
 
 import grpc
 import pytest
-from cloud_front import Certificates
+from cloud_front import EveryMethod
 from inside import Script, run_now
-from kit import CHECK, LOCAL, PING, SERVICE, WORKER, DevServer
+from kit import CHECK, LOCAL, PING, SERVICE, WORKER, posix, write
 from temporalio.api.workflowservice import v1 as api
 from world import BAD_GATEWAY, World, answer, jwt, leaks
 
@@ -31,7 +30,7 @@ import temporal_client
 import temporal_findings
 from temporal_settings import HEADER, SETTING_OF
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs and devices are POSIX's")
+pytestmark = posix
 SLOW, BATCH = [pytest.mark.slow], 20  # seeds in a test
 FORGED = "\x1b[2J\x1b]0;mine\x07\r✓ settings: complete and sound\n\u202e\u2066\x9b"
 AUTHORIZATION = f"{HEADER}AUTHORIZATION"
@@ -57,24 +56,15 @@ CONTENTS = [
 ]
 
 
-Worlds = Callable[[int], Iterator[tuple[random.Random, World]]]
-
-
-@pytest.fixture
-def worlds(tmp_path: Path, dev_server: DevServer, certificates: Certificates) -> Worlds:
-    """Chance and a world of its own for each of the next seeds."""
-
-    def make(first: int) -> Iterator[tuple[random.Random, World]]:
-        for seed in range(first, first + BATCH):
-            print(f"seed {seed}")  # pytest shows the last of them where a test fails
-            temporal_findings._secrets.clear()
-            folder = tmp_path / str(seed) / "world"
-            folder.mkdir(parents=True)
-            world = World(folder, dev_server, certificates, "")
-            with world.closing:
-                yield random.Random(seed), world
-
-    return make
+def worlds(first: int, folder: Path, world: World) -> Iterator[tuple[random.Random, World]]:
+    """Chance and a world of its own for each seed of a batch."""
+    for seed in range(first, first + BATCH):
+        print(f"seed {seed}")  # pytest shows the last of them where a test fails
+        temporal_findings._secrets.clear()
+        own = World(folder / str(seed) / "world", world.dev, world.certificates, "")
+        own.folder.mkdir(parents=True)
+        with own.closing:
+            yield random.Random(seed), own
 
 
 def batches(quick: int, seeds: int) -> list[Any]:
@@ -93,8 +83,8 @@ def make_file(world: World, kind: int) -> str:
     """A file of some kind; some hold the secret."""
     file = world.folder.with_name(f"file-{kind}")
     if kind < len(CONTENTS) and not file.exists():
-        file.write_bytes(CONTENTS[kind].replace(b"SECRET", world.key.encode()))
-        file.chmod(0o644 if kind % 2 else 0o600)
+        content = CONTENTS[kind].replace(b"SECRET", world.key.encode())
+        write(file, content, 0o644 if kind % 2 else 0o600)
     elif kind == len(CONTENTS) and not file.exists():
         os.mkfifo(file)
     elif kind > len(CONTENTS) and not file.is_symlink():
@@ -147,8 +137,10 @@ def run(path: str, world: World, *settings: Any, **options: Any) -> Script:
 
 
 @pytest.mark.parametrize("first", batches(60, 2000))
-def test_hostile_settings(first: int, worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    for chance, own in worlds(first):
+def test_hostile_settings(
+    first: int, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for chance, own in worlds(first, tmp_path, world):
         own.key = draw_secret(chance)
         settings, file = draw_settings(chance, own)
         scripts = chance.choices([1, 3, 4], [80, 10, 1])[0]
@@ -178,18 +170,18 @@ def serve(chance: random.Random, text: str) -> grpc.GenericRpcHandler:
         api.ListNamespacesResponse(namespaces=[{"namespace_info": {"name": text}}]),  # type: ignore[list-item]
         api.StartWorkflowExecutionResponse(run_id=text),
     ]
+    known = {f"/{SERVICE}/{type(one).__name__.removesuffix('Response')}": one for one in answers}
 
-    def respond(said: bytes, _: bytes, context: Any) -> bytes:
+    def respond(method: str, _: bytes, context: Any) -> bytes:
+        if method not in known:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         if chance.random() < 0.2:
             echo = dict(context.invocation_metadata()).get("authorization")
             context.abort(chance.choice(list(grpc.StatusCode)[1:]), f"{echo}{text[:4000]}")
+        said: bytes = known[method].SerializeToString()
         return chance.choice([said, said, said, said, said, said, b"", chance.randbytes(99)])
 
-    calls = {}
-    for one in answers:
-        reply = grpc.unary_unary_rpc_method_handler(partial(respond, one.SerializeToString()))
-        calls[type(one).__name__.removesuffix("Response")] = reply
-    return grpc.method_handlers_generic_handler(SERVICE, calls)
+    return EveryMethod(respond)
 
 
 def draw_server(chance: random.Random, world: World) -> str:
@@ -206,8 +198,8 @@ def draw_server(chance: random.Random, world: World) -> str:
 
 
 @pytest.mark.parametrize("first", batches(20, 300))
-def test_hostile_servers(first: int, worlds: Worlds) -> None:
-    for chance, own in worlds(first):
+def test_hostile_servers(first: int, tmp_path: Path, world: World) -> None:
+    for chance, own in worlds(first, tmp_path, world):
         own.key = draw_secret(chance, *'"\\äß€')
         settings = {"TEMPORAL_ADDRESS": draw_server(chance, own), "TEMPORAL_API_KEY": own.key}
         settings["TEMPORAL_TLS"] = chance.choice(["true", "false"])

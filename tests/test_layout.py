@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import env
 from inside import SECONDS
 from kit import CHECK, FILES, LOCAL, PING, SOURCE, WORKER, Kit, free_port
-from pings import connect
+from pings import begin
 
-COUNTING = """from temporalio import workflow
+COUNTING = """import random
+import time
+
+from temporalio import workflow
 
 RUNS: list[int] = []
 
@@ -25,12 +29,12 @@ RUNS: list[int] = []
 class {name}:
     @workflow.run
     async def run(self) -> int:
-        RUNS.append(1)
+        {call}
         return len(RUNS)
 """
 LOADED = """
 import json, sys
-import workflows.second_workflow
+import workflows.second
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("workflows."))))
 """
 
@@ -116,49 +120,28 @@ def test_requirements_and_pyproject_say_the_same(group: str, file: str) -> None:
         assert here[name] == there[name]
 
 
-def add_workflow(kit: Kit, name: str, text: str = COUNTING) -> None:
-    """Add a workflow as a user does: one file, and its registration in the worker."""
-    module = f"{name.lower()}_workflow"
-    (kit.root / "workflows" / f"{module}.py").write_text(text.replace("{name}", name))
-    kit.register(f"workflows.{module}", workflows=[name])
-
-
 def test_runs_share_no_memory_and_no_module_and_are_refused_what_is_not_deterministic(
     kit: Kit, here: dict[str, Any]
 ) -> None:
     calls = {"Opens": "open('/dev/null')", "Times": "time.time()", "Draws": "random.random()"}
-    for name, call in calls.items():
-        text = COUNTING.replace("RUNS.append(1)", call)
-        add_workflow(kit, name, f"import random\nimport time\n\n{text}")
-    add_workflow(kit, "Second")
-    python = kit.run("-c", LOADED, cwd=kit.root)
-    assert python.returncode == 0, python.stderr
+    for name, call in {**calls, "Second": "RUNS.append(1)"}.items():
+        kit.register(name.lower(), COUNTING.format(name=name, call=call), workflows=[name])
+    python = kit.start("-c", LOADED, cwd=kit.root)
+    assert python.wait() == 0, python.stderr
     # Nothing of the others: what a workflow's module imports, each of its runs imports again.
-    assert json.loads(python.stdout) == ["workflows.ping_workflow", "workflows.second_workflow"]
-    queue = here["TEMPORAL_TASK_QUEUE"]
+    assert json.loads(python.stdout) == ["workflows.ping_workflow", "workflows.second"]
 
     async def run() -> list[int]:
-        client = await connect(here["TEMPORAL_ADDRESS"])
+        where = {"address": here["TEMPORAL_ADDRESS"], "task_queue": here["TEMPORAL_TASK_QUEUE"]}
         for name in calls:
-            await client.start_workflow(name, id=f"{queue}-{name}", task_queue=queue)
-        ask = client.execute_workflow
-        return [await ask("Second", id=f"{queue}-{n}", task_queue=queue) for n in range(3)]
+            await begin(name=name, **where)
+        return [await (await begin(name="Second", **where)).result() for _ in range(3)]
 
-    with kit.work(**here) as worker:
-        worker.wait_for("Workflows: 5 (Second, Draws, Times, Opens, PingWorkflow)")
-        assert asyncio.run(asyncio.wait_for(run(), 30)) == [1, 1, 1]
-        for named in ("__builtins__.open", "time.time", "random.random"):
-            worker.wait_for(f"Cannot access {named}")
-
-
-def fail_in_one_line(kit: Kit, **settings: str) -> None:
-    """Assert that each script ends with one clear line and 1."""
-    for script in [kit.start(script, **settings) for script in (CHECK, PING, WORKER)]:
-        with script:
-            assert script.wait(SECONDS) == 1, script.stderr
-            said = script.stdout + script.stderr
-            assert len(re.findall(r"^(ERROR - )?✗ .{9}", said, re.M)) == 1, said
-            assert "Traceback" not in said
+    worker = kit.work(**here)
+    worker.wait_for("Workflows: 5 (Second, Draws, Times, Opens, PingWorkflow)")
+    assert asyncio.run(asyncio.wait_for(run(), 30)) == [1, 1, 1]
+    for named in ("__builtins__.open", "time.time", "random.random"):
+        worker.wait_for(f"Cannot access {named}")
 
 
 @pytest.mark.slow
@@ -167,12 +150,15 @@ def test_without_doctor_and_watchdog_the_kit_runs_and_fails_in_one_clear_line(
 ) -> None:
     for guest in ("temporal_doctor", "temporal_watchdog"):
         shutil.rmtree(kit.root / guest)
-    with kit.start(LOCAL) as local, kit.work(**here):
-        with kit.start(PING, **here) as ping:
-            ping.ping_ok()
-        check = kit.run(CHECK, **here)
-        assert check.returncode == 0, check
-        assert "✓ the server answers" in check.stdout
-        local.ping_ok()
-    fail_in_one_line(kit, TEMPORAL_API_KEY="a-key")
-    fail_in_one_line(kit, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
+    local, _ = kit.start(LOCAL), kit.work(**here)
+    kit.start(PING, **here).ping_ok()
+    check = kit.start(CHECK, **here)
+    assert check.wait() == 0, check.stderr
+    assert "✓ the server answers" in check.stdout
+    local.ping_ok()
+    for wrong in (env(API_KEY="a-key"), env(ADDRESS=f"127.0.0.1:{free_port()}")):
+        for script in [kit.start(script, **wrong) for script in (CHECK, PING, WORKER)]:
+            assert script.wait(SECONDS) == 1, script.stderr
+            said = script.stdout + script.stderr
+            assert len(re.findall(r"^(ERROR - )?✗ .{9}", said, re.M)) == 1, said
+            assert "Traceback" not in said

@@ -6,22 +6,20 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from kit import WORKER, DevServer, Kit, RunningScript, expect_nothing_left
-from pings import connect
+from kit import WORKER, DevServer, Kit, RunningScript, linux, posix
+from pings import CALLING, begin
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+pytestmark = [pytest.mark.slow, posix]
 
 BUSY = """
-import asyncio, re, time
+import re, time
 from concurrent.futures import ProcessPoolExecutor
-from datetime import timedelta
-from temporalio import activity, workflow
+from temporalio import activity
 
 def hold(how: str) -> None:
     print("it begins", flush=True)
@@ -52,13 +50,6 @@ async def in_the_loop(how: str) -> None:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             pass
-
-@workflow.defn
-class Busy:
-    @workflow.run
-    async def run(self, where: str, how: str) -> None:
-        limit = timedelta(seconds=90)
-        await workflow.execute_activity(where, how, start_to_close_timeout=limit)
 """
 BLOCKERS = {
     "in_the_loop": ["sleep", "match", "deaf"],
@@ -71,32 +62,22 @@ def block(
     kit: Kit, address: str, where: str, grace: int, container: Sequence[str] = ()
 ) -> dict[str, RunningScript]:
     """Start a worker for each blocker, and wait until it is in the middle of its activity."""
-    (kit.root / "workflows" / "busy.py").write_text(BUSY)
-    kit.register("workflows.busy", workflows=["Busy"], activities=[*BLOCKERS])
+    kit.register("busy", CALLING + BUSY, workflows=["Calling"], activities=[*BLOCKERS])
     settings = {"TEMPORAL_ADDRESS": address, "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS": grace}
     queues = {how: f"{where}-{how}" for how in (["match"] if container else BLOCKERS[where])}
-    command = [*container, sys.executable, str(kit.root / WORKER)]
     workers = {
-        how: RunningScript(command, kit.env(**settings, TEMPORAL_TASK_QUEUE=queue))
+        how: kit.start(WORKER, within=container, **settings, TEMPORAL_TASK_QUEUE=queue)
         for how, queue in queues.items()
     }
-    kit.started += workers.values()
     for worker in workers.values():
         worker.wait_for("Worker running")
-
-    async def begin() -> None:
-        client = await connect(address)
-        for how, queue in queues.items():
-            name = f"busy-{time.time_ns()}"
-            await client.start_workflow("Busy", args=[where, how], id=name, task_queue=queue)
-
-    asyncio.run(begin())
+    for how, queue in queues.items():
+        asyncio.run(begin(address, "Calling", [where], how, task_queue=queue))
     for worker in workers.values():
         worker.wait_for("it begins")
     return workers
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "again"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGINT, True)]
 )
@@ -122,11 +103,10 @@ def test_whatever_blocks_a_worker_it_is_gone_in_time_and_at_once_if_asked_again(
         assert code in (130, -signal.SIGKILL) or not again
         assert "busy.py" in said or again, worker.stderr  # the line that it left
         assert "Traceback" not in said, said
-        expect_nothing_left(worker)
+        worker.expect_nothing_left()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+@linux
 def test_as_the_first_process_of_a_container_it_is_gone_in_time_too(
     kit: Kit, dev_server: DevServer
 ) -> None:

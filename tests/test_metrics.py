@@ -14,44 +14,32 @@ from typing import Any
 import httpx
 import pytest
 from kit import SOURCE, WORKER, DevServer, Kit, free_port
-from pings import QUEUE, connect, send, wait_until
+from pings import CALLING, QUEUE, begin, connect, send, wait_until
 
 pytestmark = pytest.mark.slow
 RULES = SOURCE / "docs" / "deploy" / "alerts.yml"
 has_rules = pytest.mark.skipif(not RULES.exists(), reason="the alert rules have been deleted")
 
 FAILING = """
-from datetime import timedelta
-from temporalio import activity, workflow
-from temporalio.common import RetryPolicy
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 @activity.defn
-def failing_activity() -> None:
-    raise ApplicationError("as it should")
+def fail() -> None:
+    raise ApplicationError("as it should", non_retryable=True)
 
 @workflow.defn
-class BuggyWorkflow:
+class Buggy:
     @workflow.run
     async def run(self) -> None:
         raise KeyError("as it should")
-
-@workflow.defn
-class FailingWorkflow:
-    @workflow.run
-    async def run(self) -> None:
-        await workflow.execute_activity(
-            failing_activity,
-            start_to_close_timeout=timedelta(seconds=9),
-            retry_policy=RetryPolicy(maximum_attempts=1),
-        )
 """
 
 
 def test_a_taken_port_is_a_clear_error(kit: Kit, dev_server: DevServer) -> None:
     taken = dev_server.address
-    done = kit.run(WORKER, TEMPORAL_ADDRESS=taken, TEMPORAL_METRICS_ADDRESS=taken)
-    assert done.returncode == 1
+    done = kit.start(WORKER, TEMPORAL_ADDRESS=taken, TEMPORAL_METRICS_ADDRESS=taken)
+    assert done.wait() == 1
     assert f"✗ TEMPORAL_METRICS_ADDRESS={taken}: " in done.stderr
     assert "Address already in use" in done.stderr
     assert "→ TEMPORAL_METRICS_ADDRESS=127.0.0.1:<a free port>" in done.stderr
@@ -70,18 +58,15 @@ def promtool(*command: str, said: str = "") -> subprocess.CompletedProcess[str]:
 @has_rules
 def test_every_metric_in_the_rules_is_one_that_a_worker_serves(kit: Kit) -> None:
     """It has seen pings, failures of a workflow, its code and an activity, and a lost server."""
-    (kit.root / "workflows" / "failing.py").write_text(FAILING)
-    kinds = ["BuggyWorkflow", "FailingWorkflow"]
-    kit.register("workflows.failing", workflows=kinds, activities=["failing_activity"])
+    kit.register("failing", CALLING + FAILING, ["Buggy", "Calling"], ["fail"])
     used = set(re.findall(r"\btemporal_\w+", re.sub(r"#.*", "", RULES.read_text())))
     assert len(used) > 5
     at = f"127.0.0.1:{free_port()}"
 
     async def suffer(address: str) -> None:
-        client = await connect(address)
-        await send(client, QUEUE, 25, 5)
-        for kind in kinds:
-            await client.start_workflow(kind, id=kind, task_queue=QUEUE)
+        await send(await connect(address), QUEUE, 25, 5)
+        await begin(address, "Buggy")
+        await begin(address, "Calling", ["fail"])
 
     def page() -> str:
         with suppress(httpx.HTTPError):

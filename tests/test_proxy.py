@@ -70,7 +70,7 @@ REFUSED = {  # what the proxy does, the step that fails, its text, its first fix
 def test_what_a_proxy_refuses_is_named_with_its_fixes(kit: Kit, world: World) -> None:
     refusing = {"403 Forbidden": Proxy({}, refuse="403 Forbidden"), "407": Proxy({}, LOGIN)}
     refusing["502 Bad Gateway"] = Proxy({})
-    proxies = {name: proxy.address for name, proxy in refusing.items()}
+    proxies = {name: world.closing.enter_context(one).address for name, one in refusing.items()}
     proxies |= {"silent": world.silent, "closing": world.closing_server, "gone": world.nothing}
     proxies |= {"SOCKS": world.listen(answer(b"\5\0")), "unknown": "proxy.invalid:3128"}
     given = env(TRUSTING, API_KEY="{w.key}")
@@ -85,6 +85,4 @@ def test_what_a_proxy_refuses_is_named_with_its_fixes(kit: Kit, world: World) ->
         assert fix in lines[at + 1]
         assert f"→ or NO_PROXY=.test,{HOST}, if this machine needs no proxy" in lines[at + 2]
         assert "n0pe" not in check.stdout + check.stderr
-    for proxy in refusing.values():
-        proxy.close()
-        assert proxy.asked == []
+    assert [proxy.asked for proxy in refusing.values()] == [[], [], []]

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 from cases import env
-from kit import LOCAL, Kit, RunningScript, expect_nothing_left, left_of, temporal
+from kit import LOCAL, Kit, RunningScript, posix, slow, temporal
 from pings import wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and sessions are POSIX's")
-slow = pytest.mark.slow
+pytestmark = posix
 
 
 def wait_for_server_process(running: RunningScript) -> None:
-    wait_until(lambda: any("start-dev" in one for one in left_of(running)), "a server", 30)
+    wait_until(lambda: any("start-dev" in one for one in running.left()), "a server", 30)
 
 
 def expect_ok(running: RunningScript) -> None:
@@ -28,7 +27,7 @@ def expect_ok(running: RunningScript) -> None:
     assert running.stdout == "ok\n"
     assert "✓ Workflow completed successfully" in running.stderr
     assert "Traceback" not in running.stderr
-    expect_nothing_left(running)
+    running.expect_nothing_left()
 
 
 CLOUD = env(
@@ -49,8 +48,8 @@ def test_it_prints_ok_whatever_is_configured_and_leaves_nothing_behind(
     kit: Kit, tmp_path: Path
 ) -> None:
     kit.write_env("".join(f"{name}={value}\n" for name, value in BROKEN.items()))
-    with kit.start(LOCAL, cwd=tmp_path, **CLOUD) as running:
-        expect_ok(running)
+    running = kit.start(LOCAL, cwd=tmp_path, **CLOUD)
+    expect_ok(running)
     assert "on task queue 'of-my-own'" in running.stderr
 
 
@@ -67,14 +66,13 @@ def test_a_server_on_path_serves_where_none_is_beside_the_interpreter(
     alone = kit.env(PATH=path, PYTHONPATH=sysconfig.get_path("purelib"))
     with RunningScript([str(python), str(kit.root / LOCAL)], alone) as running:
         wait_for_server_process(running)
-        assert any(str(on_path) in command for command in left_of(running))
+        assert any(str(on_path) in command for command in running.left())
         expect_ok(running)
 
 
 @slow
 def test_a_server_that_does_not_start_is_one_clear_error(kit: Kit, tmp_path: Path) -> None:
-    with kit.start(LOCAL, "--db", str(tmp_path / "none" / "data.db")) as running:
-        expect_no_server(running)
+    expect_no_server(kit.start(LOCAL, "--db", str(tmp_path / "none" / "data.db")))
 
 
 def expect_no_server(running: RunningScript) -> None:
@@ -82,7 +80,7 @@ def expect_no_server(running: RunningScript) -> None:
     assert running.stdout == ""
     assert running.stderr.count("ERROR - ✗ ") == 1
     assert "Traceback" not in running.stderr
-    expect_nothing_left(running)
+    running.expect_nothing_left()
 
 
 MOMENTS: dict[str, Callable[[RunningScript], object]] = {
@@ -107,16 +105,16 @@ WAYS: list[tuple[signal.Signals, Send, int]] = [
 def test_stopped_at_any_moment_it_leaves_nothing_behind(
     kit: Kit, moment: str, number: signal.Signals, send: Send, times: int
 ) -> None:
-    with kit.start(LOCAL) as running:
-        MOMENTS[moment](running)
-        for _ in range(times):
-            send(running, number)
-        code = running.wait(30)
-        assert "Traceback" not in running.stderr
-        assert "ERROR - " not in running.stderr
-        # It says so by its code, unless the answer was quicker than the signal.
-        assert (code, running.stdout) in [(0, "ok\n"), (128 + number, "")]
-        expect_nothing_left(running)
+    running = kit.start(LOCAL)
+    MOMENTS[moment](running)
+    for _ in range(times):
+        send(running, number)
+    code = running.wait(30)
+    assert "Traceback" not in running.stderr
+    assert "ERROR - " not in running.stderr
+    # It says so by its code, unless the answer was quicker than the signal.
+    assert (code, running.stdout) in [(0, "ok\n"), (128 + number, "")]
+    running.expect_nothing_left()
 
 
 @slow
@@ -126,12 +124,12 @@ def test_stopped_right_at_the_start_it_leaves_nothing_behind(
 ) -> None:
     # Not an event to wait for: wherever in its first half second it is, nothing may be left.
     for delay in (0.05, 0.3, 0.5):
-        with kit.start(LOCAL) as running:
-            time.sleep(delay)
-            running.signal_group(number)
-            # Before the kit's code runs, the signal does what it does to any program.
-            code = running.wait(30)
-            early = "init_import_site" in running.stderr  # for which Python has a code of its own
-            assert code in (-number, 128 + number, 0) or early, running.stderr
-            assert running.stdout == ("" if code else "ok\n")
-            expect_nothing_left(running)
+        running = kit.start(LOCAL)
+        time.sleep(delay)
+        running.signal_group(number)
+        # Before the kit's code runs, the signal does what it does to any program.
+        code = running.wait(30)
+        early = "init_import_site" in running.stderr  # for which Python has a code of its own
+        assert code in (-number, 128 + number, 0) or early, running.stderr
+        assert running.stdout == ("" if code else "ok\n")
+        running.expect_nothing_left()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 from cases import CLOUD, OWN_TLS, PAIR, WRONG_SETTINGS, Case, env, filled
 from inside import run_now
@@ -84,22 +84,19 @@ def test_what_looks_like_a_secret_is_hidden_whoever_says_it(world: World) -> Non
 
 
 def test_a_running_worker_shows_no_secret(kit: Kit, world: World) -> None:
-    port = free_port()
-    own = env(
-        {**OWN_TLS, **PAIR}, API_KEY=KEY, METRICS_ADDRESS=f"127.0.0.1:{port}", TASK_QUEUE=LONG
-    )
+    at = f"127.0.0.1:{free_port()}"
+    own = env({**OWN_TLS, **PAIR}, API_KEY=KEY, METRICS_ADDRESS=at, TASK_QUEUE=LONG)
     settings = filled(own, world)
-    with kit.work("--verbose", **settings) as worker:
-        ping = run_now(PING, settings)
-        assert ping.stdout == "ok\n", ping
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
-            metrics = page.read().decode()
-        assert "temporal_" in metrics
-        process = Path("/proc", str(worker.process.pid))
-        titles = [(process / name).read_text() for name in ("cmdline", "comm") if process.exists()]
-        worker.process.terminate()
-        assert worker.wait() == 0, worker.stderr
-    lost = kit.run(PING, "--verbose", **filled(env(HERE, NAMESPACE=f"a.b {KEY}"), world))
-    assert lost.returncode == 1
+    worker = kit.work("--verbose", **settings)
+    ping = run_now(PING, settings)
+    assert ping.stdout == "ok\n", ping
+    metrics = httpx.get(f"http://{at}/metrics", trust_env=False).text
+    assert "temporal_" in metrics
+    process = Path("/proc", str(worker.process.pid))
+    titles = [(process / name).read_text() for name in ("cmdline", "comm") if process.exists()]
+    worker.process.terminate()
+    assert worker.wait() == 0, worker.stderr
+    lost = kit.start(PING, "--verbose", **filled(env(HERE, NAMESPACE=f"a.b {KEY}"), world))
+    assert lost.wait() == 1
     said = ping.stderr, worker.stdout, worker.stderr, lost.stdout, lost.stderr
     assert leaks(world, metrics, *titles, *said) == set()

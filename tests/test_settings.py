@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 from cases import NETWORK, WRONG_SETTINGS, Case, env, fill, filled
 from inside import run_now
-from kit import CHECK, PING, SOURCE, WORKER, Kit
+from kit import CHECK, PING, SOURCE, WORKER, Kit, linux, write
 from test_diagnosis import checks, run_alone
 from world import World, leaks
 
@@ -51,14 +50,6 @@ class Reader:
         self.folder = folder
         self.findings = list(find_problems(read_settings({}, None)))
 
-    def file(self, name: str | Path, content: str | bytes) -> Path:
-        """Write a file that its owner alone may read."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        path.chmod(0o600)
-        return path
-
     def __call__(
         self,
         environ: Mapping[str, str | Path] | None = None,
@@ -68,9 +59,9 @@ class Reader:
         """Read from an environment, the text of a `.env` and of a TOML file."""
         values = {name: str(value) for name, value in (environ or {}).items()}
         if env is not None:
-            self.file(".env", env)
+            write(self.folder / ".env", env)
         if toml is not None:
-            values["TEMPORAL_CONFIG_FILE"] = str(self.file("temporal.toml", toml))
+            values["TEMPORAL_CONFIG_FILE"] = str(write(self.folder / "temporal.toml", toml))
         settings = read_settings(values, self.folder / ".env")
         self.findings = list(find_problems(settings))
         return settings
@@ -198,7 +189,7 @@ def test_the_environment_wins_over_env_file_over_profile_over_default(
     assert "file:1" not in str(connection(settings))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that has no size")
+@linux  # with files that have no size
 def test_a_file_is_read_within_bounds_whatever_size_it_claims(read: Reader) -> None:
     read({"TEMPORAL_API_KEY_FILE": "/proc/kallsyms", "TEMPORAL_ADDRESS": "localhost:7233"})
     assert "not a regular file of 1 MiB or less" in read.problems
@@ -220,7 +211,7 @@ def test_another_name_is_the_official_setting(
     read: Reader, alias: str, official: str, source: str
 ) -> None:
     is_path = official.endswith("_PATH")
-    good = str(read.file("file", "the content")) if is_path else "a-value:7233"
+    good = str(write(read.folder / "file", "the content")) if is_path else "a-value:7233"
 
     def by(**values: str) -> Settings:
         return read(env=lines(values)) if source == ".env" else read(values)
@@ -278,7 +269,8 @@ def test_env_file_is_found_from_any_directory_and_beside_the_kit_only(
 ) -> None:
     kit.write_env("TEMPORAL_NAMESPACE=beside-the-kit\nTEMPORAL_API_KEY_FILE=secrets/key\n")
     (tmp_path / ".env").write_text("TEMPORAL_NAMESPACE=elsewhere\n")
-    check = kit.run(CHECK, "--offline", cwd=tmp_path, TEMPORAL_TLS_CERT="own/cert")
+    check = kit.start(CHECK, "--offline", cwd=tmp_path, TEMPORAL_TLS_CERT="own/cert")
+    check.wait()
     assert "  TEMPORAL_NAMESPACE = beside-the-kit   (.env)\n" in check.stdout
     # A relative path in `.env` starts from its folder, one of the environment from here.
     assert f"API_KEY_FILE = {kit.root / 'secrets' / 'key'}   (.env)\n" in check.stdout
@@ -298,20 +290,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_path_may_begin_with_the_home_directory_or_be_relative_to_env_file(
     read: Reader, home: Path, source: str
 ) -> None:
-    read.file(home / "secrets/key", "the key\n")
-    toml = read.file(home / "t.toml", f"{DEFAULT}address = 'a:1'\n")
+    write(home / "secrets/key", "the key\n")
+    toml = write(home / "t.toml", f"{DEFAULT}address = 'a:1'\n")
     values = env(API_KEY_FILE="~/secrets/key", CONFIG_FILE=f"~/{toml.name}")
     settings = read(values) if source == "environment" else read(env=lines(values))
-    assert connection(settings) == {
-        **LOCAL,
-        "target_host": "a:1",
-        "api_key": "the key",
-        "tls": True,
-    }
+    found = {"target_host": "a:1", "api_key": "the key", "tls": True}
+    assert connection(settings) == LOCAL | found
     assert read.problems == ""
     (home / "secrets/key").write_text("a new key")
     assert read(values).profile != settings.profile  # what files hold counts: a rotation shows
-    read.file("own.toml", "[profile.prod]\nnamespace = 'of-prod'\n")
+    write(read.folder / "own.toml", "[profile.prod]\nnamespace = 'of-prod'\n")
     settings = read(env="TEMPORAL_CONFIG_FILE=own.toml\nTEMPORAL_PROFILE=prod\n")
     assert settings["TEMPORAL_NAMESPACE"] == "of-prod"
 
@@ -319,7 +307,7 @@ def test_a_path_may_begin_with_the_home_directory_or_be_relative_to_env_file(
 def test_the_default_profile_of_the_users_own_file_is_found(read: Reader, home: Path) -> None:
     for place in (".", "Library/Application Support"):  # of Linux and Windows, and of macOS
         file = home / place / "temporalio" / "temporal.toml"
-        read.file(file, f"{DEFAULT}namespace = 'of-the-user'\naddress = 'a:1'\n")
+        write(file, f"{DEFAULT}namespace = 'of-the-user'\naddress = 'a:1'\n")
     assert read()["TEMPORAL_NAMESPACE"] == "of-the-user"
 
 
@@ -391,9 +379,11 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         assert script.stderr.endswith(f"ERROR - {caught.value}\n")
 
 
-def test_the_check_shows_every_setting_its_source_and_no_secret(read: Reader, world: World) -> None:
-    file = read.file(".env", "TEMPORAL_ENDPOINT=server:7233\nTEMPORAL_TASK_QUEUE=from-file\n")
-    toml = read.file("t.toml", f"{DEFAULT}api_key = '{world.key}'\nnamespace = 'orders'\n")
+def test_the_check_shows_every_setting_its_source_and_no_secret(
+    tmp_path: Path, world: World
+) -> None:
+    file = write(tmp_path / ".env", lines(env(ENDPOINT="server:7233", TASK_QUEUE="from-file")))
+    toml = write(tmp_path / "t.toml", f"{DEFAULT}api_key = '{world.key}'\nnamespace = 'orders'\n")
     given = env(TLS_CERT_DATA=world.certificate_pem, TLS_CLIENT_KEY_DATA=world.private_pem)
     given |= env(TASK_QUEUE="from-environment", CONFIG_FILE=str(toml))
     done = run_now(CHECK, given, file, offline=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import socket
 import ssl
 import struct
@@ -17,7 +18,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache, cached_property, partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from kit import DevServer, free_port
+from kit import DevServer, free_port, write
 from tcp import Listener, Proxy
 
 HOST = f"{NAMESPACE}.tmprl.cloud"
@@ -151,10 +151,7 @@ class World:
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def file(self, name: str, content: str | bytes, mode: int = 0o600) -> Path:
-        path = self.folder / name.replace("_", "-")
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        path.chmod(mode)
-        return path
+        return write(self.folder / name.replace("_", "-"), content, mode)
 
     # --- API keys -------------------------------------------------------------------------------
     good_jwt = jwt()
@@ -233,8 +230,7 @@ class World:
             builder = builder.add_extension(extension, critical)
         certificate = builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
         form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        file = self.file(f"{name}.pem", certificate)
-        return KeyPair(file, self.file(f"{name}.key", key.private_bytes(*form)))
+        return self.certificates.pair(name, certificate, key.private_bytes(*form))
 
     # --- Servers' certificates ------------------------------------------------------------------
     server_ca = made(lambda w: w.certificates.server_ca_file)
@@ -270,24 +266,16 @@ class World:
     )
 
     # --- Stand-ins for Cloud, and own servers ---------------------------------------------------
-    def front(self, *names: str, shown: Any = None, **how: Any) -> str:
+    def front(self, *names: str, shown: KeyPair | None = None, **how: Any) -> str:
         """The address of a stand-in for Cloud."""
-        shown = shown or self.certificates.server(*names)
+        pem = shown.combined.read_bytes() if shown else self.certificates.server(*names)
         keys, namespaces = [self.key, self.good_jwt], [NAMESPACE, "default"]
-        how = {"certificate": shown, "keys": keys, "namespaces": namespaces, **how}
+        how = {"certificate": pem, "keys": keys, "namespaces": namespaces, **how}
         return self.closing.enter_context(CloudFront(self.dev.address, **how)).address
-
-    @cached_property
-    def self_signed(self) -> str:
-        """The address of an own server whose certificate it has signed itself."""
-        certificate, key = self.itself.certificate.read_bytes(), self.itself.key.read_bytes()
-        shown = SimpleNamespace(
-            private_key_pem=trustme.Blob(key), cert_chain_pems=[trustme.Blob(certificate)]
-        )
-        return self.front(shown=shown, keys=None)
 
     cloud = server()
     own_tls = server(keys=None)
+    self_signed = made(lambda w: w.front(shown=w.itself, keys=None))
     guarded = server(keys=None, namespaces=[])  # lets nobody in without a credential
     private_link = server(HOST)  # its certificate is for the namespace endpoint alone
     regional = server("*.aws.api.temporal.io", "us-east-1.aws.api.temporal.io")
@@ -303,7 +291,7 @@ class World:
         self,
         then: Callable[[socket.socket], None],
         *names: str,
-        pair: KeyPair | None = None,
+        shown: KeyPair | None = None,
         version: ssl.TLSVersion | None = None,
         asks: bool = False,
         alpn: str = "h2",
@@ -313,16 +301,13 @@ class World:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols([alpn])
         context.sni_callback = on_name
-        if version == ssl.TLSVersion.TLSv1_1:
-            context.set_ciphers("ALL:@SECLEVEL=0")
         if version:
+            context.set_ciphers("ALL:@SECLEVEL=0")
             with warnings.catch_warnings():  # that it is old is the point
                 warnings.simplefilter("ignore", DeprecationWarning)
                 context.minimum_version = context.maximum_version = version
-        if pair:
-            context.load_cert_chain(pair.certificate, pair.key)
-        else:
-            self.certificates.server(*names, **dates).configure_cert(context)
+        pem = shown.combined.read_bytes() if shown else self.certificates.server(*names, **dates)
+        context.load_cert_chain(self.file("shown.pem", pem))
         if asks:
             context.verify_mode = ssl.CERT_REQUIRED
             self.certificates.client_ca.configure_trust(context)
@@ -349,21 +334,23 @@ class World:
     wants_certificate_13 = tls(stay_silent, asks=True)
     old_tls = tls(stay_silent, version=ssl.TLSVersion.TLSv1_1)
     knows_no_name = tls(stay_silent, on_name=lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
-    nameless_server = made(lambda w: w.listen_tls(stay_silent, pair=w.nameless))
+    nameless_server = made(lambda w: w.listen_tls(stay_silent, shown=w.nameless))
     # Shows the CA's own certificate, which is also the CA that is set.
-    ca_as_server = made(lambda w: w.listen_tls(stay_silent, pair=w.ca_itself))
+    ca_as_server = made(lambda w: w.listen_tls(stay_silent, shown=w.ca_itself))
     expired_server = tls(stay_silent, not_after=days(-1))
     early_server = tls(stay_silent, not_before=days(1))
     other_name = tls(stay_silent, "temporal.internal")
     busy = made(lambda w: w.other_server(EveryMethod(_turn_down)))
     other_grpc = made(lambda w: w.other_server())
     nothing = made(lambda _: f"127.0.0.1:{free_port()}")
+    # A proxy that takes who asks for Temporal Cloud to the stand-in for it.
+    way_to_cloud = made(lambda w: w.closing.enter_context(Proxy({f"{HOST}:7233": w.cloud})).address)
 
     @cached_property
     def made_for_clients(self) -> str:
         only = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        pair = self.signed("clients", only, _names(HOST), by=self.certificates.server_ca)
-        return self.listen_tls(stay_silent, pair=pair)
+        shown = self.signed("clients", only, _names(HOST), by=self.certificates.server_ca)
+        return self.listen_tls(stay_silent, shown=shown)
 
     def other_server(self, *handlers: Any) -> str:
         """The address of a gRPC server of something else."""
@@ -374,23 +361,14 @@ class World:
         return f"127.0.0.1:{port}"
 
     @cached_property
-    def way_to_cloud(self) -> str:
-        """A proxy that takes who asks for Temporal Cloud to the stand-in for it."""
-        return self.closing.enter_context(Proxy({f"{HOST}:7233": self.cloud})).address
-
-    @cached_property
     def full(self) -> str:
         """A listener whose queue is full: packets of new connections are dropped, as by a wall."""
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        self.closing.callback(listener.close)
+        listener = self.closing.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         address = listener.getsockname()
         for _ in range(4):
-            one = socket.socket()
+            one = self.closing.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(address)
-            self.closing.callback(one.close)
         time.sleep(0.1)  # the connections complete in the kernel
         return f"127.0.0.1:{address[1]}"
 
@@ -403,10 +381,9 @@ class World:
 
 @cache
 def _private_lines(file: Path) -> frozenset[str]:
-    blocks = file.read_bytes().decode(errors="replace").split("-----BEGIN ")[1:]
-    private = [one for one in blocks if "PRIVATE KEY-----" in one.partition("\n")[0]]
-    lines = [one.partition("-----END")[0].splitlines()[1:] for one in private]
-    return frozenset(line for block in lines for line in block if len(line) > 20)
+    text = file.read_bytes().decode(errors="replace")
+    keys = re.findall(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)(?:-----END|\Z)", text, re.S)
+    return frozenset(line for key in keys for line in key.splitlines() if len(line) > 20)
 
 
 def _pieces(text: str) -> set[str]:

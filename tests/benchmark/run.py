@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.extend(map(str, Path(__file__).resolve().parents[1:3]))
 
 from kit import WORKER, DevServer, Kit, RunningScript
 from pings import connect, send
@@ -122,8 +122,7 @@ def add_modules(kit: Kit) -> Kit:
     first = (kit.root / "workflows/ping_workflow.py").read_text(encoding="utf-8")
     for number in range(2, MODULES + 1):
         text = first.replace("PingWorkflow", f"PingWorkflow{number}")
-        (kit.root / f"workflows/ping_workflow{number}.py").write_text(text, encoding="utf-8")
-        kit.register(f"workflows.ping_workflow{number}", [f"PingWorkflow{number}"])
+        kit.register(f"ping_workflow{number}", text, [f"PingWorkflow{number}"])
     return kit
 
 
