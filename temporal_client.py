@@ -25,6 +25,7 @@ CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]
 API_KEY = ("TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE", f"{HEADER}AUTHORIZATION")
 CERT = ("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_CERT_DATA")
 CERT_KEY = ("TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_CLIENT_KEY_DATA")
+Connect = Callable[[Settings], Awaitable[Client]]
 VERSION = ("TEMPORAL_DEPLOYMENT_NAME",), ("TEMPORAL_WORKER_BUILD_ID",)
 
 
@@ -48,9 +49,14 @@ async def get_temporal_client(**overrides: Any) -> Client:
 def load_settings() -> Settings:
     """The settings of this process; raises `SettingsError` with every problem at once."""
     settings = read_settings()
+    refuse_problems(settings)
+    return settings
+
+
+def refuse_problems(settings: Settings) -> None:
+    """Raise `SettingsError` with every problem of these settings, if there is one."""
     if problems := list(find_problems(settings)):
         raise SettingsError(*problems)
-    return settings
 
 
 async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any) -> Client:
@@ -81,32 +87,30 @@ async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any
 
 
 async def follow_credentials(
-    settings: Settings,
-    reconnect: Callable[[Settings], Awaitable[Client]],
-    use: Callable[[Client], None],
+    settings: Settings, reconnect: Connect, use: Callable[[Client], None]
 ) -> None:
     """Hand `use` a new client whenever changed credentials have connected; runs until cancelled.
 
     `settings` are those of the client in use, and `reconnect` makes the next one: `connect`, or a
     function of yours. A failure is logged once, and the client in use stays.
     """
-    told = ""
+    fresh = told = settings  # what is read now, and what was before
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
         try:
-            fresh = await asyncio.to_thread(load_settings)  # a network drive may not answer
+            fresh = await asyncio.to_thread(read_settings)  # a network drive may not answer
+            refuse_problems(fresh)
             if fresh.profile != settings.profile:
                 client = await reconnect(fresh)
                 await describe_namespace(client)
                 use(client)
                 settings = fresh
                 log.info("Credentials changed: the new ones are in use")
-            told = ""
         except Exception as problem:
-            text = str(problem) if isinstance(problem, Failure) else redact(str(problem))
-            if text != told:
+            if fresh != told:  # or it has been logged, if in other words of the SDK
+                text = problem if isinstance(problem, Failure) else redact(str(problem))
                 log.error("Changed settings not applied, the old ones stay in use:\n%s", text)
-            told = text
+        told = fresh
 
 
 async def describe_namespace(client: Client) -> None:
@@ -123,8 +127,7 @@ async def find_worker(client: Client, queue: str, since: float = 0, ahead: float
     """
     request = api.DescribeTaskQueueRequest(namespace=client.namespace)
     request.task_queue.name = queue
-    ask = client.workflow_service.describe_task_queue
-    found = await ask(request, timeout=timedelta(seconds=2))
+    found = await client.workflow_service.describe_task_queue(request, timeout=timedelta(seconds=2))
     current = version_of(found.versioning_info.current_deployment_version)
     pollers = [one for one in found.pollers if version_of(one.deployment_options) == current]
     polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in pollers]
@@ -171,8 +174,7 @@ def _find_conflicts(values: tuple[Value, ...]) -> Iterator[Finding]:
         ranked = one.setting == other.setting and one.source != other.source  # the first wins
         same = text_setting(one.setting) == text_setting(other.setting)
         if same and not ranked and one.text != other.text:
-            text = f"{one} and {other} set the same thing"
-            yield error(text, other.removal, f"or {one.removal}")
+            yield error(f"{one} and {other} set the same thing", other.removal, f"or {one.removal}")
 
 
 def _find_missing(settings: Settings) -> Iterator[Finding]:
@@ -199,8 +201,7 @@ def _find_missing(settings: Settings) -> Iterator[Finding]:
     if cloud and not credential:
         text = "no credential is set: Temporal Cloud requires an API key or a client certificate"
         yield error(text, f"{API_KEY[0]}=<API key>", f"or {CERT[0]}=<PEM file>, and its key")
-    tls = settings.profile.to_client_connect_config().get("tls")
-    if tls is None:  # not set: the SDK switches it on for an API key, but not for a header
-        tls = credential != API_KEY[2]
+    # Where it is not set, the SDK switches it on, but not for an authorization header alone.
+    tls = settings.profile.to_client_connect_config().get("tls", credential != API_KEY[2])
     if cloud and not tls:
         yield error("TLS is switched off, and Temporal Cloud requires it", "TEMPORAL_TLS=true")

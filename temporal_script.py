@@ -109,7 +109,7 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if stopped and not args.stop_once:
-            finish(128 + number, loop)
+            finish(stopped[-1], loop)
         if not stopped:
             stopped.append(128 + number)
             leave_within(args.stop_seconds + LEAVE_SECONDS, stopped, loop)

@@ -76,9 +76,8 @@ class Value:
         """The line that removes it from where it is set."""
         if self.source == "environment":
             return f"unset {self.name}"
-        key = self.name.removeprefix("TEMPORAL_").lower()
-        key = re.sub("^(tls|grpc_meta)_", r"\1.", key)  # as the TOML file has it
-        return f"take {self.name if self.source == '.env' else key} out of {self.source}"
+        in_toml = re.sub("^(tls|grpc_meta)_", r"\1.", self.name.removeprefix("TEMPORAL_").lower())
+        return f"take {self.name if self.source == '.env' else in_toml} out of {self.source}"
 
     def __str__(self) -> str:
         return f"{self.name}={self.shown} ({self.source})"

@@ -80,19 +80,25 @@ async def local_worker(settings: Settings) -> AsyncIterator[Client]:
 async def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl+C, or run one ping."""
     async with dev_server(args.serve, args.db) as settings, local_worker(settings) as client:
-        if not args.serve:
-            print(redact(await ping(client, settings, timeout=30)))
+        if args.serve:
+            await serve(settings)
             return 0
-        log.info("Temporal server on localhost:%d, Web UI: http://localhost:%d", PORT, UI_PORT)
-        queue = settings["TEMPORAL_TASK_QUEUE"]
-        log.info("Worker running on task queue %r... (Ctrl+C to stop)", queue)
-        log.info("In the next terminal: python scripts/start_ping.py")
-        log.info("While you write code, have the worker restart on every save: see the README")
-        if (other := read_settings()["TEMPORAL_ADDRESS"]) != DEFAULTS["TEMPORAL_ADDRESS"]:
-            log.warning("But your settings point at %s: unset them first", other)
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
+        answer = await ping(client, settings, timeout=30)
+    print(redact(answer))
     return 0
+
+
+async def serve(settings: Settings) -> None:
+    """Say how to use the server, and wait until cancelled."""
+    log.info("Temporal server on localhost:%d, Web UI: http://localhost:%d", PORT, UI_PORT)
+    queue = settings["TEMPORAL_TASK_QUEUE"]
+    log.info("Worker running on task queue %r... (Ctrl+C to stop)", queue)
+    log.info("In the next terminal: python scripts/start_ping.py")
+    log.info("While you write code, have the worker restart on every save: see the README")
+    if (other := read_settings()["TEMPORAL_ADDRESS"]) != DEFAULTS["TEMPORAL_ADDRESS"]:
+        log.warning("But your settings point at %s: unset them first", other)
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
