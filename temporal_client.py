@@ -50,6 +50,9 @@ def load_settings() -> Settings:
     """The settings of this process; raises `SettingsError` with every problem at once."""
     settings = read_settings()
     refuse_problems(settings)
+    proxy = settings.find_proxy()
+    if proxy and "http_connect_proxy_config" not in client_options():
+        log.info("Through the proxy %s (HTTPS_PROXY)", proxy.target_host)
     return settings
 
 
@@ -59,12 +62,11 @@ def refuse_problems(settings: Settings) -> None:
         raise SettingsError(*problems)
 
 
-async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any) -> Client:
-    """Connect with these settings; with `metrics`, serve them on TEMPORAL_METRICS_ADDRESS."""
-    proxy = settings.find_proxy()
+async def connect(settings: Settings, *, metrics: str = "", **overrides: Any) -> Client:
+    """Connect with these settings; with `metrics`, a TEMPORAL_METRICS_ADDRESS, serve them there."""
     options: dict[str, Any] = {
         **settings.profile.to_client_connect_config(),
-        "http_connect_proxy_config": proxy,
+        "http_connect_proxy_config": settings.find_proxy(),
         # With the SDK's defaults a worker can stay cut off for a minute after an outage; with
         # these, for about a second. Servers tolerate one keep-alive every 10 s.
         "connect_timeout": timedelta(seconds=5),
@@ -74,14 +76,11 @@ async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any
         **client_options(),
         **overrides,
     }
-    address = settings["TEMPORAL_METRICS_ADDRESS"] if metrics else ""
     if "runtime" not in options:
-        options["runtime"] = sdk_runtime(address)
-    elif address:
+        options["runtime"] = sdk_runtime(metrics) if metrics else sdk_runtime()
+    elif metrics:
         text = "TEMPORAL_METRICS_ADDRESS has no effect on a runtime that you pass"
         raise SettingsError(error(text, "unset TEMPORAL_METRICS_ADDRESS"))
-    if proxy and options["http_connect_proxy_config"] is proxy:
-        log.info("Through the proxy %s (HTTPS_PROXY)", proxy.target_host)
     # The SDK waits forever if a server accepts the connection and never responds.
     return await asyncio.wait_for(Client.connect(**options), CONNECT_SECONDS)
 
@@ -89,7 +88,7 @@ async def connect(settings: Settings, *, metrics: bool = False, **overrides: Any
 async def follow_credentials(
     settings: Settings, reconnect: Connect, use: Callable[[Client], None]
 ) -> None:
-    """Hand `use` a new client whenever changed credentials have connected; runs until cancelled.
+    """Connect with changed credentials and hand the client to `use`; runs until cancelled.
 
     `settings` are those of the client in use, and `reconnect` makes the next one: `connect`, or a
     function of yours. A failure is logged once, and the client in use stays.
@@ -107,8 +106,8 @@ async def follow_credentials(
                 settings = fresh
                 log.info("Credentials changed: the new ones are in use")
         except Exception as problem:
-            if fresh != told:  # or it has been logged, if in other words of the SDK
-                text = problem if isinstance(problem, Failure) else redact(str(problem))
+            if fresh != told:  # not by its text: the SDK words one failure in several ways
+                text = problem if isinstance(problem, Failure) else redact(repr(problem))
                 log.error("Changed settings not applied, the old ones stay in use:\n%s", text)
         told = fresh
 
@@ -132,7 +131,7 @@ async def find_worker(client: Client, queue: str, since: float = 0, ahead: float
     pollers = [one for one in found.pollers if version_of(one.deployment_options) == current]
     polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in pollers]
     age = time.time() - ahead - max(polls, default=0)
-    if age <= min(STALE_SECONDS, time.time() - since + 1):  # two clocks: 1 s off
+    if age <= min(STALE_SECONDS, time.time() - since + 1):  # clocks may differ
         return Finding("ok", f"{len(polls)} on {queue!r}, the last poll {max(age, 0):.0f} s ago")
     text = f"no worker polls the task queue {queue!r} in namespace {client.namespace!r}"
     fix = "python workers/worker.py   # in another terminal, with the same settings"

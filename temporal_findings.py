@@ -17,13 +17,13 @@ _secrets: set[str] = set()
 
 
 def remember_secret(secret: str) -> None:
-    """Make `redact` hide this text: each line of it, in base64, percent and JSON form too."""
+    """Make `redact` hide each line of this text, and its base64, percent and JSON forms."""
     for line in {secret, *secret.splitlines()}:
         raw = line.encode(errors="surrogateescape")
         quoted = json.dumps(line), json.dumps(line, ensure_ascii=False), repr(line)
         forms = {line, quote(raw, safe=""), *(form[1:-1] for form in quoted)}
-        # Base64 has other letters for it within a longer text, such as `Bearer <key>`: three ways,
-        # of which the first letters depend on what comes before, and the last on what follows.
+        # Within a longer text, such as `Bearer <key>`, it starts at one of three offsets in base64;
+        # the letters at either end depend on its neighbors too, and are left out.
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             for shift, start in ((0, 0), (1, 2), (2, 3)):
                 form = encode(bytes(shift) + raw).decode().rstrip("=")[start:]

@@ -17,7 +17,7 @@ from temporalio.envconfig import ClientConfigProfile
 from temporal_findings import SettingsError, error
 
 REFUSED_POLLS = "temporalio_sdk_core::pollers::poll_buffer"  # logged at debug level by the SDK
-REPORTED = re.compile(  # elsewhere: by the worker, the SDK's Python part and `connect`
+REPORTED = re.compile(  # already, by the worker, the SDK's Python part or `connect`
     "code: (Unavailable|Cancelled)|Failing workflow task(?!.*Nondetermin)|Disabling DNS load", re.S
 )
 _told: deque[tuple[str, int]] = deque(maxlen=1000)  # messages of the SDK, and the hour
@@ -37,8 +37,9 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 @cache
 def sdk_runtime(metrics_address: str = "") -> runtime.Runtime:
-    """The SDK's runtime, which logs through Python's logging: by default it would write between a
-    script's results, to standard output. Raises `SettingsError` for a bad metrics address.
+    """The SDK's runtime, which logs through Python; by default it would write to standard output.
+
+    With a `metrics_address` it serves metrics; raises `SettingsError` if it cannot.
     """
     if metrics_address:
         host, _, port = metrics_address.rpartition(":")

@@ -1,7 +1,7 @@
 """How a script starts, logs and exits.
 
 Results go to standard output and everything else to standard error. Exit codes: 0 done, 1 failed,
-2 wrong usage, 130 and 143 stopped by Ctrl+C and SIGTERM.
+2 wrong usage, 130, 143 and 129 stopped by Ctrl+C, SIGTERM and SIGHUP.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from temporal_runtime import end_runtime
 from temporal_settings import Settings
 
 try:
-    import temporal_watchdog as watchdog
+    from temporal_watchdog import watch as watchdog
 except ImportError:  # it may have been deleted
     watchdog = None  # type: ignore[assignment]
 
@@ -59,10 +59,11 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass  # or the next socket would get the number of a closed standard stream
     os.close(spare)
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args()
-    logging.raiseExceptions = False  # a faulty log call would be quoted, secrets and all
+    logging.raiseExceptions = False  # or a faulty log call would be quoted, secrets and all
     handler = watchdog.Handler() if watchdog else logging.StreamHandler()
     handler.setFormatter(_Formatter("%(levelname)s - %(message)s"))
     logging.basicConfig(handlers=[handler], level="DEBUG" if args.verbose else "INFO")
@@ -71,6 +72,7 @@ def run(main: Main, parser: argparse.ArgumentParser) -> NoReturn:
         for own in ("workflow", "activity"):  # what your own code logs
             logging.getLogger(f"temporalio.{own}").setLevel("INFO")
     gc.freeze()  # exempt what has been imported from garbage collection
+    atexit.register(_ignore_signals)
     code = asyncio.run(_run(main, args))
     if not end_runtime():  # a client is still referenced, and keeps threads of the SDK
         threading._shutdown()  # type: ignore[attr-defined]
@@ -125,7 +127,7 @@ async def _run(main: Main, args: argparse.Namespace) -> int:
         code = stopped[0] if stopped else 1
     except Exception as problem:
         code = 1
-        if not isinstance(problem, OSError) or _flush():  # else it has reported the loss
+        if not isinstance(problem, OSError) or _flush():  # which logs a `print` that failed
             text = str(problem) if isinstance(problem, Failure) else "\n".join(_causes(problem))
             log.error("%s", text, exc_info=args.verbose)
     stopped.append(code if _flush() else 1)
@@ -139,13 +141,14 @@ def leave_within(seconds: float, codes: list[int], loop: asyncio.AbstractEventLo
     timer.daemon = True
     timer.start()
     # The last resort works without the GIL, and names the line that holds it.
-    with suppress(ValueError, OSError, AttributeError):  # there is no standard error
+    with suppress(ValueError, OSError, AttributeError):  # standard error has been replaced
         faulthandler.dump_traceback_later(seconds + 1, exit=True)
 
 
-def finish(code: int, loop: asyncio.AbstractEventLoop) -> NoReturn:
+def finish(code: int, loop: asyncio.AbstractEventLoop) -> None:
     """Exit now: log what is still running, kill child processes, run the exit handlers."""
-    _finishing.acquire()  # a second timer, or signal, waits here for the exit
+    if not _finishing.acquire(blocking=False):
+        return  # another timer or signal has begun to
     for line in dict.fromkeys(watchdog.lines_running(loop) if watchdog else ()):
         log.warning("Left running: %s", line)
     if multiprocessing := sys.modules.get("multiprocessing"):
@@ -153,6 +156,13 @@ def finish(code: int, loop: asyncio.AbstractEventLoop) -> NoReturn:
             child.kill()
     atexit._run_exitfuncs()
     os._exit(code)  # flushing could block
+
+
+def _ignore_signals() -> None:
+    """Keep the exit code, should a signal come while the interpreter shuts down."""
+    with suppress(ValueError):  # `finish` may run this in another thread, and ends at once
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _causes(problem: BaseException | None) -> Iterator[str]:
@@ -183,7 +193,7 @@ async def explain(problem: Exception, settings: Settings) -> Failure:
 
 
 def _flush() -> bool:
-    """Whether standard output could be written; the first time that it could not, it is logged."""
+    """Flush standard output; returns whether that worked. The first failure is logged."""
     try:
         print(end="", flush=True)
     except OSError as problem:

@@ -153,7 +153,8 @@ def read_settings(
             if not text:
                 raise ValueError("the file is empty")
     cert, key = "TEMPORAL_TLS_CLIENT_CERT_DATA", "TEMPORAL_TLS_CLIENT_KEY_DATA"
-    if key not in env and "PRIVATE KEY-----" in env.get(cert, ""):  # one PEM may hold both
+    keyed = {key, "TEMPORAL_TLS_CLIENT_KEY_PATH"} & counts.keys()
+    if not keyed and "PRIVATE KEY-----" in env.get(cert, ""):  # one PEM may hold both
         env[key] = env[cert]
         pem = counts.get(cert.replace("DATA", "PATH")) or counts[cert]
         values.append(replace(pem, setting=key))

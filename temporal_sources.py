@@ -30,6 +30,7 @@ def collect(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, RuntimeError) as raised:
         said = str(getattr(raised, "strerror", None) or raised).strip().splitlines() or [""]
+        # An error in a TOML file quotes what stands there before ", expected".
         reason = re.sub(r"(\"(\\.|[^\"\\])*\"|`[^`]*`)(?=, expected)", "…", said[-1])
         problems.append(error(f"{what}: " + "; ".join(dict.fromkeys((said[0], reason))), fix))
 
@@ -77,7 +78,7 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
         source = read_file(path) if named or os.path.exists(path) else b""
         profiles = ClientConfig.load(config_source=source, override_env_vars={}).profiles
         wanted = "TEMPORAL_PROFILE" in given or (profiles and "TEMPORAL_ADDRESS" not in given)
-        if name not in profiles and wanted:  # or localhost would be used in silence
+        if name not in profiles and wanted:  # or localhost would be used silently
             names = sorted(profiles)
             there = f": it has {', '.join(names)}" if names else ""
             fixes = [f"TEMPORAL_PROFILE={one}" for one in names] or ["take TEMPORAL_PROFILE away"]

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from temporal_client import connect, describe_namespace, find_problems, find_worker
 from temporal_findings import Finding
-from temporal_script import arguments, explained, run
+from temporal_script import SDK_ERRORS, arguments, explain, run
 from temporal_settings import ENV_FILE, SETTINGS, Settings, read_settings
 
 COLOURS = {"error": 31, "warning": 33, "ok": 32}
@@ -29,11 +29,14 @@ async def check_core(settings: Settings, *, offline: bool = False) -> AsyncItera
     for finding in problems or [Finding("ok", "settings: complete")]:
         yield finding
     if not problems and not offline:
-        async with explained(settings):
+        try:
             client = await connect(settings)
             await describe_namespace(client)
             yield Finding("ok", "the server answers, and knows the namespace")
             yield await find_worker(client, settings["TEMPORAL_TASK_QUEUE"])
+        except SDK_ERRORS as problem:
+            for finding in (await explain(problem, settings)).findings:
+                yield finding
 
 
 def show(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""Run a ping on a Temporal server of its own, from nothing to `ok`.
+"""Start a Temporal server and a worker, and run one ping: from nothing to `ok`.
 
     python scripts/run_local.py            server, worker, one ping, and everything ends
     python scripts/run_local.py --serve    server, Web UI and worker until Ctrl+C
@@ -27,7 +27,7 @@ from temporal_findings import Failure, error, log, redact
 from temporal_runtime import sdk_runtime
 from temporal_script import arguments, explained, run
 from temporal_settings import DEFAULTS, Settings, read_settings
-from workers.worker import activities, build_worker
+from workers.worker import activities, build_worker, grace_seconds
 
 PORT, UI_PORT = 7233, 8233
 WORKER_SETTINGS = ("TEMPORAL_TASK_QUEUE", "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS")
@@ -38,7 +38,7 @@ async def dev_server(serve: bool = False, db: str | None = None) -> AsyncIterato
     """Start Temporal's development server, yield settings for it, then stop it; raises `Failure`.
 
     With `serve` it has port 7233, and the Web UI port 8233; otherwise a free port and no UI. The
-    data is kept in the file `db`, or in memory. Of your settings only those of the worker count.
+    data is kept in the file `db`, or in memory. Of your settings only WORKER_SETTINGS count.
     """
     for port in (PORT, UI_PORT) if serve else ():
         try:  # otherwise the SDK would mistake an existing server for its own
@@ -80,6 +80,7 @@ async def local_worker(settings: Settings) -> AsyncIterator[Client]:
 async def main(args: argparse.Namespace) -> int:
     """Serve until Ctrl+C, or run one ping."""
     async with dev_server(args.serve, args.db) as settings, local_worker(settings) as client:
+        args.stop_seconds = max(args.stop_seconds, grace_seconds(settings))
         if args.serve:
             await serve(settings)
             return 0
@@ -96,7 +97,7 @@ async def serve(settings: Settings) -> None:
     log.info("In the next terminal: python scripts/start_ping.py")
     log.info("While you write code, have the worker restart on every save: see the README")
     if (other := read_settings()["TEMPORAL_ADDRESS"]) != DEFAULTS["TEMPORAL_ADDRESS"]:
-        log.warning("But your settings point at %s: unset them first", other)
+        log.warning("Your settings point at %s, not at this server: unset them first", other)
     with suppress(asyncio.CancelledError):
         await asyncio.Event().wait()
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-import temporal_watchdog
 from temporal_findings import Failure
 from temporal_script import _causes, _Formatter
 from temporal_settings import read_settings
+from temporal_watchdog import watch
 
 SECONDS = 15.0  # the longest that a script may take to fail, on a server that stays silent too
 
@@ -80,7 +80,7 @@ def captured() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", _Stream("out", 1))
         patch.setattr(sys, "stderr", _Stream("err", 2))
-        patch.setattr(temporal_watchdog, "guard", lambda *_: None)  # it would end this process
+        patch.setattr(watch, "guard", lambda *_: None)  # it would end this process
         patch.setattr(read_settings, "__defaults__", ({}, None))
         patch.setattr(root, "handlers", [handler])
         patch.setattr(root, "level", root.level)

@@ -79,9 +79,9 @@ def test_who_knows_whom() -> None:
     doctor = {name for name in known_by if name.partition(".")[0] == "temporal_doctor"}
     guests = {name for name, others in known_by.items() if others & doctor} - doctor
     assert guests <= {"scripts.check_temporal_config", "temporal_script"}
-    watched = {name for name, others in known_by.items() if "temporal_watchdog" in others}
+    watched = {name for name, others in known_by.items() if "temporal_watchdog.watch" in others}
     assert watched == {"temporal_script"}
-    assert known_by["temporal_watchdog"] == {"temporal_findings"}
+    assert known_by["temporal_watchdog.watch"] == {"temporal_findings"}
     assert known_by["temporal_findings"] == set()
     for base in ("sources", "runtime"):
         assert known_by[f"temporal_{base}"] == {"temporal_findings"}
@@ -148,8 +148,9 @@ def test_runs_share_no_memory_and_no_module_and_are_refused_what_is_not_determin
 def test_without_doctor_and_watchdog_the_kit_runs_and_fails_in_one_clear_line(
     kit: Kit, here: dict[str, Any]
 ) -> None:
-    for guest in ("temporal_doctor", "temporal_watchdog"):
+    for guest in ("temporal_doctor", "temporal_watchdog"):  # as Git deletes them
         shutil.rmtree(kit.root / guest)
+        (kit.root / guest / "__pycache__").mkdir(parents=True)
     local, _ = kit.start(LOCAL), kit.work(**here)
     kit.start(PING, **here).ping_ok()
     check = kit.start(CHECK, **here)

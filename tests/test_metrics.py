@@ -47,6 +47,15 @@ def test_a_taken_port_is_a_clear_error(kit: Kit, dev_server: DevServer) -> None:
     assert done.stdout == ""
 
 
+def test_new_credentials_are_used_though_metrics_move(kit: Kit, dev_server: DevServer) -> None:
+    text = f"TEMPORAL_ADDRESS={dev_server.address}\nTEMPORAL_TLS=false\n"
+    text += "TEMPORAL_METRICS_ADDRESS=127.0.0.1:{0}\nTEMPORAL_API_KEY=key-{0}\n"
+    kit.write_env(text.format(free_port()))
+    worker = kit.work()
+    kit.write_env(text.format(free_port()))
+    worker.wait_for("Credentials changed")
+
+
 def promtool(*command: str, said: str = "") -> subprocess.CompletedProcess[str]:
     """Run Prometheus' own tool."""
     if not shutil.which("promtool"):

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,12 @@ def build_worker(
     )
 
 
-async def connect_worker(settings: Settings) -> Client:
+async def connect_worker(settings: Settings, metrics: str) -> Client:
     """A client that may poll; raises `Failure` if it cannot connect, or may not poll."""
     async with explained(settings):
-        client = await connect(settings, metrics=True)
+        client = await connect(settings, metrics=metrics)
         await describe_namespace(client)
-        # Servers authorize before they validate: without a queue this asks for permission alone.
+        # Without a queue a poll takes no task: it is refused as invalid, or for lack of permission.
         request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
         try:
             poll = client.workflow_service.poll_workflow_task_queue
@@ -135,7 +136,9 @@ async def main(args: argparse.Namespace) -> int:
 async def work(settings: Settings, registered: list[Callable[..., Any]]) -> None:
     """Connect and poll until cancelled."""
     async with explained(settings):
-        client = await connect_worker(settings)
+        # Where metrics are served stays, as the SDK's runtime does, when new credentials are used.
+        connect_again = partial(connect_worker, metrics=settings["TEMPORAL_METRICS_ADDRESS"])
+        client = await connect_again(settings)
         log.info("Connected to %s", settings.server)
         worker = build_worker(client, settings, registered)
         log.info("Worker created with:")
@@ -156,7 +159,7 @@ async def work(settings: Settings, registered: list[Callable[..., Any]]) -> None
             while not worker.is_running:
                 await asyncio.sleep(0.01)
             log.info("Worker running... (Ctrl+C to stop)")
-            follow = follow_credentials(settings, connect_worker, use)
+            follow = follow_credentials(settings, connect_again, use)
             await asyncio.gather(follow, watch_server(worker))
 
 
