@@ -69,8 +69,8 @@ def guard(seconds: float, signals: Collection[int]) -> None:
 
     def forget() -> None:
         """Leave Ctrl+C to this process, in one that it forks, as a process pool does."""
-        signal.set_wakeup_fd(-1)
-        os.close(writer)
+        if signal.set_wakeup_fd(-1) == writer:  # it is not, where such a process forks again
+            os.close(writer)
         for number in signals:
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
 
