@@ -74,8 +74,7 @@ def guard(seconds: float, signals: Collection[int]) -> None:
         for number in signals:
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
 
-    os.close(reader)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # `reader` stays open, or this fails
     os.register_at_fork(after_in_child=forget)
     atexit.register(os.waitpid, child, 0)  # the last to be registered runs first
     atexit.register(os.kill, child, signal.SIGKILL)

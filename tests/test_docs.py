@@ -209,12 +209,12 @@ def test_served_it_answers_the_next_terminal_and_knows_the_runs_of_last_time(alo
         serving.signal_group(signal.SIGINT)
         assert (serving.wait(), serving.stdout) == (0, ""), serving.stderr
         assert "http://localhost:8233" in serving.stderr
-        assert "your settings point at" not in serving.stderr
+        assert "Your settings point at" not in serving.stderr
         assert "Traceback" not in serving.stderr
         serving.expect_nothing_left()
     alone.settings["TEMPORAL_ADDRESS"] = "payments.a1b2c.tmprl.cloud:7233"
     with alone.start(serve) as serving:
-        serving.wait_for("your settings point at payments.a1b2c.tmprl.cloud:7233")
+        serving.wait_for("Your settings point at payments.a1b2c.tmprl.cloud:7233")
         described = f"temporal workflow describe --workflow-id {link.split('/')[-2]}"
         assert "COMPLETED" in alone.type(f"env -u TEMPORAL_ADDRESS {described}").stdout
         serving.stop()
