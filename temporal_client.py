@@ -128,17 +128,17 @@ async def find_worker(client: Client, queue: str, since: float = 0, ahead: float
     request.task_queue.name = queue
     found = await client.workflow_service.describe_task_queue(request, timeout=timedelta(seconds=2))
     current = version_of(found.versioning_info.current_deployment_version)
-    pollers = [one for one in found.pollers if version_of(one.deployment_options) == current]
-    polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in pollers]
+    mine = [one for one in found.pollers if version_of(one.deployment_options) == current]
+    polls = [one.last_access_time.ToNanoseconds() / 1e9 for one in mine]
     age = time.time() - ahead - max(polls, default=0)
     if age <= min(STALE_SECONDS, time.time() - since + 1):  # clocks may differ
         return Finding("ok", f"{len(polls)} on {queue!r}, the last poll {max(age, 0):.0f} s ago")
     text = f"no worker polls the task queue {queue!r} in namespace {client.namespace!r}"
     fix = "python workers/worker.py   # in another terminal, with the same settings"
-    if len(pollers) < len(found.pollers):  # there are workers, but new runs do not go to them
+    if len(mine) < len(found.pollers):  # there are workers, but new runs do not go to them
         text += f" as the current version, {current!r}" if current else " without a version"
         fix = "python scripts/check_temporal_config.py tells which version is needed"
-    return Finding("warning", text + (f" for {age:.0f} s" if polls else ""), (fix,))
+    return Finding("warning", text + (f", last poll {age:.0f} s ago" if polls else ""), (fix,))
 
 
 def version_of(deployment: Any) -> str:

@@ -185,11 +185,11 @@ async def explained(settings: Settings) -> AsyncIterator[None]:
 
 async def explain(problem: Exception, settings: Settings) -> Failure:
     """What an error of the SDK means; only its own text if `temporal_doctor` has been deleted."""
-    try:
+    with suppress(Exception):  # nor must a fault of the doctor's end a worker
         from temporal_doctor import diagnose
-    except ImportError:
-        return Failure(error("; because of ".join(_causes(problem))))
-    return Failure(*await diagnose(problem, settings))
+
+        return Failure(*await diagnose(problem, settings))
+    return Failure(error("; because of ".join(_causes(problem))))
 
 
 def _flush() -> bool:

@@ -262,9 +262,9 @@ def test_a_worker_that_polled_last_long_ago(
     worker.signal(signal.SIGKILL)
     worker.wait()
     monkeypatch.setattr(temporal_client, "STALE_SECONDS", 2.0)  # a minute, while it may be alive
-    none = "⚠ workers: no worker polls the task queue 'left alone' in namespace 'default' for"
+    none = "⚠ workers: no worker polls the task queue 'left alone' in namespace 'default', last"
     said = workers(here, [none])
-    assert re.match(rf"{none} \d+ s: \d+@\S+ is busy, or gone\n  → python work", said)
+    assert re.match(rf"{none} poll \d+ s ago: \d+@\S+ is busy, or gone\n  → python work", said)
 
 
 @pytest.mark.slow
