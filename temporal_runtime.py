@@ -39,7 +39,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 def sdk_runtime(metrics_address: str = "") -> runtime.Runtime:
     """The SDK's runtime, which logs through Python; by default it would write to standard output.
 
-    With a `metrics_address` it serves metrics; raises `SettingsError` if it cannot.
+    With a `metrics_address` it serves metrics; raises `SettingsError` if it cannot. There is one
+    for each way of calling it: without metrics leave the argument out, also where it is empty.
     """
     if metrics_address:
         host, _, port = metrics_address.rpartition(":")

@@ -284,8 +284,12 @@ class Kit:
     def register(
         self, name: str, code: str, workflows: Iterable[str] = (), activities: Iterable[str] = ()
     ) -> None:
-        """Add a module and register what it defines, as a user does: an import and two lists."""
-        write(self.root / "workflows" / f"{name}.py", code)
+        """Register what a module defines, as a user does: an import and two lists.
+
+        Without `code` the module is there already.
+        """
+        if code:
+            write(self.root / "workflows" / f"{name}.py", code)
         text = self.worker.read_text("utf-8")
         ping = "from workflows.ping_workflow import PingWorkflow\n"
         named = ", ".join([*workflows, *activities])

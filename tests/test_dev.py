@@ -129,8 +129,7 @@ def test_what_activities_share_is_made_once_and_closed(kit: Kit, here: dict[str,
     for name in ("rates", "ledger"):
         with (kit.root / "workflows" / f"{name}.py").open("a") as copy:
             copy.write(f"\n\n__import__('os').write(2, b'{name} is loaded\\n')\n")
-    workflow = (kit.root / "workflows" / "payment_workflow.py").read_text("utf-8")
-    kit.register("payment_workflow", workflow, workflows=["PaymentWorkflow"])
+    kit.register("payment_workflow", "", workflows=["PaymentWorkflow"])
     text = kit.worker.read_text("utf-8")
     begins, ends = text.index("@asynccontextmanager"), "yield ACTIVITIES"
     shared = block("activities, workers/worker.py")

@@ -458,8 +458,8 @@ def test_a_rollout_and_its_rollback(reader: Reader) -> None:
         reader.ping()
         return str(json.loads(shown)["routingConfig"]["currentVersionBuildID"])
 
-    patient_workflow = (SOURCE / "docs/examples/patient_workflow.py").read_text("utf-8")
-    reader.kit.register("patient_workflow", patient_workflow, workflows=["PatientWorkflow"])
+    reader.type("cp docs/examples/patient_workflow.py workflows/")
+    reader.kit.register("patient_workflow", "", workflows=["PatientWorkflow"])
     reader.settings["ID"] = "patient"
     start = "temporal workflow start --type PatientWorkflow --workflow-id patient --input 1"
     with reader.work():
