@@ -441,7 +441,92 @@ def test_saved_histories_replay_and_changed_code_is_found_out(reader: Reader) ->
     reader.type(block("replay"), code=1)
 
 
-ROLLOUT = ("worker 1", "current 1", "worker 2", "ramp 2", "current 2", "back to 1", "drained")
+FIRST_BUILD = ("worker 1", "current 1", "count", "wake")
+
+
+def build_2(text: str) -> str:
+    """What the guide says of the first build, for the second."""
+    return re.sub("(build.id[ =])1", r"\g<1>2", text, flags=re.I)
+
+
+SLEEPING = """
+from temporalio import workflow
+
+@workflow.defn
+class SleepingWorkflow:
+    def __init__(self) -> None:
+        self.done = False
+
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.wait_condition(lambda: self.done, timeout=3600)
+        return "as it began"
+
+    @workflow.signal
+    def finish(self) -> None:
+        self.done = True
+"""
+CHANGED = SLEEPING.replace(", timeout=3600", "").replace("as it began", "changed")
+
+
+@runs(*(f"rollout, {step}" for step in (*FIRST_BUILD, "ramp 2")), "replay")
+@pytest.mark.parametrize("way", ["at once", "by a ramp"])
+def test_a_run_that_sleeps_through_the_first_build_meets_no_changed_code(
+    reader: Reader, tmp_path: Path, way: str
+) -> None:
+    worker, current, count, wake = (block(f"rollout, {step}") for step in FIRST_BUILD)
+    ramp, none_left = block("rollout, ramp 2"), "Total: 0\n"
+    ids = [f"sleeper-{number}" for number in range(8)]
+    reader.settings["TEMPORAL_NAMESPACE"] = way.replace(" ", "-")  # with these runs alone
+    del reader.settings["TEMPORAL_TASK_QUEUE"]  # the guide's commands name the default
+    changed = Reader(Kit(tmp_path / "changed"), reader.settings)
+    for build, code in ((reader, SLEEPING), (changed, CHANGED)):
+        build.kit.register("sleeping_workflow", code, workflows=["SleepingWorkflow"])
+
+    def on(run: str, command: str, more: str = "") -> str:
+        return reader.type(f"temporal workflow {command} --workflow-id {run} {more}").stdout
+
+    begin = "--type SleepingWorkflow --task-queue ap-default"
+    reader.type('temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE"')
+    with reader.work() as unversioned:
+        for run in ids:
+            on(run, "start", begin)
+            reader.until(f"temporal workflow show --workflow-id {run}", "TimerStarted")
+        reader.until(count, f"Total: {len(ids)}\n")
+        with reader.start(worker) as one:
+            one.wait_for("Version: ping, 1")
+            if way == "by a ramp":
+                half = ramp.replace("--build-id 2 --percentage 10", "--build-id 1 --percentage 50")
+                assert half != ramp
+                reader.until(half)
+                moved = count.replace("Version IS NULL", "Version = 'ping:1'")
+                assert moved != count
+                reader.until(f"{wake}\n{moved} | grep -v '{none_left.strip()}'")
+                reader.until(wake)
+            reader.until(current)
+            left = reader.type(count).stdout
+            assert left != none_left
+            assert (left == f"Total: {len(ids)}\n") == (way == "at once")
+            reader.until(f"{wake}\n{count}", none_left)
+            unversioned.stop()
+            with changed.start(build_2(worker)) as two:
+                two.wait_for("Version: ping, 2")
+                changed.until(ramp)
+                changed.until(build_2(current))
+                for run in ids:
+                    on(run, "signal", "--name finish")
+                    assert "as it began" in on(run, "result")
+    for run in ids:
+        assert "WORKFLOW_TASK_FAILED" not in on(run, "show", "--output json")
+        assert '"buildId": "1"' in on(run, "describe", "--output json")
+    # Build 2's code would have broken such a run.
+    for build in (reader, changed):
+        write(build.kit.root / "histories/sleeper.json", on(ids[0], "show", "--output json"))
+    assert "✓ sleeper" in reader.type(block("replay")).stdout
+    assert "✗ sleeper" in changed.type(block("replay"), code=1).stdout
+
+
+ROLLOUT = ("worker 1", "current 1", "ramp 2", "back to 1", "drained")
 
 
 @runs(*(f"rollout, {step}" for step in (*ROLLOUT, "move one", "describe")))
@@ -469,12 +554,12 @@ def test_a_rollout_and_its_rollback(reader: Reader) -> None:
             one.wait_for("Version: ping, 1")
             step("current 1")
             patient('"buildId": "1"')  # what began without a version has moved over
-    worker_1, worker_2 = (block(f"rollout, worker {build}") for build in (1, 2))
-    with reader.work(worker_1), reader.start(worker_2) as two:
+    worker = block("rollout, worker 1")
+    with reader.work(worker), reader.start(build_2(worker)) as two:
         two.wait_for("Version: ping, 2")
         step("ramp 2")
         assert current() == "1"
-        step("current 2")
+        reader.until(build_2(block("rollout, current 1")))
         assert current() == "2"
         patient('"buildId": "2"')  # pinned, and yet it went over as it continued as new
         assert "drain" in step("drained").lower()
