@@ -1,34 +1,36 @@
-"""Your tests. They need no connection: the servers come with requirements-dev.txt.
+"""Your tests. They run on real servers, which come with requirements-dev.txt, and need no network.
 
     python -m pytest
     python test_temporal_local.py     this file alone, without pytest
 """
 
 import asyncio
-import logging
-import shutil
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 from temporalio import activity, workflow
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():  # a workflow below has this file imported again
-    from scripts.run_local import dev_server, local_worker
-    from scripts.start_ping import ping
-    from temporal_runtime import sdk_runtime
+    from temporal_client import client_options, get_temporal_client
+    from temporal_kit.testing import local_server, time_skipping
+    from workers.worker import activities, create_worker
+    from workflows.ping_workflow import PingWorkflow
 
 
 def test_workflow_executes() -> None:
     """PingWorkflow answers `ok` on a real server, run by the worker as it is."""
 
-    async def answer() -> str:
-        async with dev_server() as settings, local_worker(settings) as client:
-            return await ping(client, settings, timeout=30)
+    async def ping() -> str:
+        async with (
+            local_server(get_temporal_client) as (client, settings),
+            activities(client, settings) as registered,
+            create_worker(client, settings, registered) as worker,
+        ):
+            return await client.execute_workflow(
+                PingWorkflow.run, id="ping", task_queue=worker.task_queue
+            )
 
-    assert asyncio.run(answer()) == "ok"
+    assert asyncio.run(ping()) == "ok"
 
 
 # An example for your own: a workflow in which days pass, and its activity. Import both from their
@@ -48,7 +50,7 @@ class ReminderWorkflow:
     @workflow.run
     async def run(self, name: str) -> str:
         """Gives what the activity answers."""
-        await asyncio.sleep(timedelta(days=30).total_seconds())
+        await workflow.sleep(timedelta(days=30))
         return await workflow.execute_activity(
             send_reminder, name, start_to_close_timeout=timedelta(seconds=10)
         )
@@ -63,29 +65,25 @@ async def pretend_to_send(name: str) -> str:
 def test_reminder_after_thirty_days() -> None:
     """The server of this test skips the time in which a workflow waits."""
 
-    async def answer() -> str:
-        server = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-        async with await WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=server, runtime=sdk_runtime()
-        ) as env:
-            worker = Worker(
+    async def remind() -> str:
+        async with time_skipping(**client_options()) as env:
+            async with Worker(
                 env.client,
                 task_queue="reminders",
                 workflows=[ReminderWorkflow],
                 activities=[pretend_to_send],
-            )
-            async with worker:
+            ):
                 return await env.client.execute_workflow(
                     ReminderWorkflow.run, "Ada", id="reminder", task_queue="reminders"
                 )
 
-    assert asyncio.run(answer()) == "reminded Ada"
+    assert asyncio.run(remind()) == "reminded Ada"
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            test()
-            print(f"✓ {name}")
+    for imported in ("temporalio.workflow", "temporalio.worker.Worker", "temporalio.client.Client"):
+        print(f"✓ {imported}")
+    test_workflow_executes()
+    print("✓ Workflow executed successfully")
+    test_reminder_after_thirty_days()
     print("✓ All tests passed")

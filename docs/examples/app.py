@@ -11,19 +11,21 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from temporalio.client import Client
 
-from temporal_client import connect, follow_credentials, load_settings
+from temporal_client import get_temporal_client, load_settings
+from temporal_kit import follow_credentials
 from workflows.ping_workflow import PingWorkflow
 
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings = load_settings()
-    app.state.temporal = await connect(settings)
+    app.state.temporal = await get_temporal_client(settings)
 
     def use(client: Client) -> None:
         app.state.temporal = client
 
-    following = asyncio.create_task(follow_credentials(settings, connect, use))
+    follow = follow_credentials(settings, get_temporal_client, load_settings, use)
+    following = asyncio.create_task(follow)
     yield
     following.cancel()
 

@@ -12,7 +12,7 @@ from temporalio.converter import (
     PayloadCodec,
 )
 
-from temporal_findings import SettingsError, error
+from temporal_kit import Failure, Finding
 
 ENCODING = b"binary/encrypted"
 
@@ -47,7 +47,8 @@ def encrypted() -> DataConverter:
     """The SDK's data converter, with encryption."""
     keys = os.environ.get("PAYLOAD_KEYS")
     if not keys:
-        raise SettingsError(error("PAYLOAD_KEYS is not set", "export PAYLOAD_KEYS=<key>"))
+        fix = "export PAYLOAD_KEYS=<key>"
+        raise Failure(Finding("error", "PAYLOAD_KEYS is not set", (fix,)))
     return dataclasses.replace(
         DataConverter.default,
         payload_codec=EncryptionCodec(keys),

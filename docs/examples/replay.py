@@ -1,17 +1,16 @@
 """Replay the saved histories: fails if a run would now take another turn, or without any."""
 
-import argparse
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from temporal_client import client_options
-from temporal_script import arguments, run
+from temporal_kit import run_script
 from workers.worker import WORKFLOWS
 
 
-async def main(_: argparse.Namespace) -> int:
+async def main() -> int:
     converter = {k: v for k, v in client_options().items() if k == "data_converter"}
     replayer = Replayer(workflows=WORKFLOWS, **converter)
     files = sorted(Path("histories").glob("*.json"))
@@ -24,4 +23,4 @@ async def main(_: argparse.Namespace) -> int:
     return 0 if files and not failed else 1
 
 
-run(main, arguments(__doc__))
+run_script(main, __doc__)

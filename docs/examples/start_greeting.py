@@ -1,37 +1,25 @@
 """Start GreetingWorkflow and print its answer."""
 
 import argparse
-import asyncio
 import sys
-import time
 import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.start_ping import warn_without_worker  # noqa: I001
-from temporal_client import connect, load_settings
-from temporal_script import arguments, explained, run
+from temporal_client import get_temporal_client, load_settings
+from temporal_kit import run_script, warn_without_worker
 from workflows.greeting_workflow import GreetingWorkflow
 
 
-async def main(args: argparse.Namespace) -> int:
-    settings = load_settings()
-    queue = settings["TEMPORAL_TASK_QUEUE"]
-    async with explained(settings):
-        client = await connect(settings)
-        handle = await client.start_workflow(
-            GreetingWorkflow.run,
-            args.name,
-            id=f"greeting-{uuid.uuid4()}",
-            task_queue=queue,
-        )
-    watching = asyncio.create_task(warn_without_worker(client, queue, time.time()))
-    print(await handle.result())
-    watching.cancel()
-    return 0
+async def main(args: argparse.Namespace) -> None:
+    client = await get_temporal_client()
+    id, queue = f"greeting-{uuid.uuid4()}", load_settings().task_queue
+    async with warn_without_worker(client, queue):
+        run = GreetingWorkflow.run
+        print(await client.execute_workflow(run, args.name, id=id, task_queue=queue))
 
 
-parser = arguments(__doc__)
+parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("name")
-run(main, parser)
+run_script(main, parser)

@@ -1,0 +1,79 @@
+"""What is wrong when a ping cannot run, and what fixes it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from temporalio.service import HttpConnectProxyConfig, RPCError, RPCStatusCode
+
+from ..findings import Failure, Finding, error
+from ..problems import find_problems
+from ..redaction import redact
+from ..server import Connect
+from ..settings import Settings, SettingsError
+from .settings import check_settings
+from .steps import TITLES, explain_call, explain_connecting, walk
+from .target import Target
+from .values import with_rivals
+
+DENIED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+
+
+async def check_everything(
+    load_settings: Callable[[], Settings], connect: Connect, *, offline: bool
+) -> AsyncIterator[Finding]:
+    """Check the settings and, unless `offline` or one is wrong, the server, step by step."""
+    try:
+        settings = load_settings()
+    except SettingsError as wrong:
+        settings = wrong.settings
+    findings = _judge_settings(settings)
+    for finding in findings:
+        yield finding
+    if _errors(findings):
+        for title in () if offline else TITLES:
+            yield Finding("skipped", f"{title}: not reached")
+        return
+    yield Finding("ok", "settings: complete and sound")
+    if not offline:
+        async for finding in walk(settings, connect):
+            yield finding
+
+
+async def diagnose(
+    problem: Exception,
+    settings: Settings,
+    connect: Connect | None,
+    proxy: HttpConnectProxyConfig | None,
+) -> Failure:
+    """What an error of the SDK means: wrong settings, a broken step, or its own words.
+
+    With `connect` it is asked again how far one gets; without, the error is one of connecting.
+    """
+    if errors := _errors(_judge_settings(settings)):
+        return Failure(*errors)
+    if connect:
+        steps = [finding async for finding in walk(settings, connect)]
+    else:
+        steps = await explain_connecting(problem, settings, proxy)
+    if isinstance(problem, RPCError) and problem.status in DENIED and not _errors(steps):
+        steps = [with_rivals(settings, explain_call(Target(settings, proxy), problem))]
+    if errors := _errors(steps):
+        return Failure(*errors, steps=tuple(steps))
+    if isinstance(problem, asyncio.TimeoutError):
+        fixes = steps[-1].fixes or ("see the worker's log",)
+        return Failure(error(f"no answer in time; {steps[-1].text}", *fixes))
+    return Failure(error(first_line(problem)))
+
+
+def first_line(problem: BaseException) -> str:
+    """The kind of an error, and the first line of what it says."""
+    return f"{type(problem).__name__}: {redact(str(problem).partition(chr(10))[0], 200)}"
+
+
+def _judge_settings(settings: Settings) -> list[Finding]:
+    problems = list(find_problems(settings))
+    return [with_rivals(settings, one) for one in (*problems, *check_settings(settings, problems))]
+
+
+def _errors(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.level == "error"]

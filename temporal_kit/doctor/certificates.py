@@ -1,0 +1,143 @@
+"""What is wrong with certificates and private keys, which are written to no file."""
+
+import os
+import re
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ..findings import Finding, error, warning
+from ..settings import Settings, Value
+from .values import check_end
+
+NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME
+CERT, KEY, CA = "CLIENT_CERT", "CLIENT_KEY", "SERVER_CA_CERT"
+FIELDS = {CERT: "client_cert", KEY: "client_private_key", CA: "server_root_ca_cert"}
+NO_PEM = r"(?s)\A(?!.*-----BEGIN)"
+PEM_FAULTS = (
+    (r"\A-----BEGIN [A-Z ]+-----\Z", "is cut off after its first line: quote it, or name its file"),
+    (r"(?m)^[ \t]+-----", "is indented: its lines must not begin with spaces"),
+    (r"-----BEGIN.*\\n|\A.*-----BEGIN.*\Z", "has lost its line breaks"),
+    (r"(?s)-----BEGIN(?!.*-----END)", "is cut off: it has no END line"),
+    (r"\ALS0tLS1CRUdJTi", "is the base64 of a PEM: decode it first"),
+    (NO_PEM + r".*[\ufffd\0]", "is not UTF-8 text: convert it from DER, PKCS#12 or UTF-16"),
+    (r"\A([~.]{0,2}/|[A-Z]:\\|[\w./-]+\.\w{3}\Z).*\Z", "is a path, which belongs elsewhere"),
+    (NO_PEM, "is not a PEM: it has no BEGIN line"),
+)
+
+
+def pem_value(settings: Settings, kind: str) -> Value:
+    """The value that a kind of PEM comes from: a path, or the PEM."""
+    path, data = (f"TEMPORAL_TLS_{kind}_{form}" for form in ("PATH", "DATA"))
+    return settings.value(data if settings.is_set(data) and not settings.is_set(path) else path)
+
+
+def _pem(settings: Settings, kind: str) -> bytes:
+    return bytes(getattr(settings.profile.tls, FIELDS[kind], None) or b"")
+
+
+@contextmanager
+def _file(settings: Settings, kind: str) -> Iterator[str]:
+    """A file in memory with this PEM or, where a system has none, the user's own."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("pem"), "wb", buffering=0) as file:
+            file.write(_pem(settings, kind))
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        yield pem_value(settings, kind).text
+
+
+def trusting() -> ssl.SSLContext:
+    """A context that trusts whoever answers, and so has no client certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["h2"])
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def trust(context: ssl.SSLContext, certificate: str | bytes) -> None:
+    """Trust one certificate, whatever its dates: only a trusted peer's is decoded."""
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+    context.load_verify_locations(cadata=certificate)
+
+
+def inspect_certificate(settings: Settings) -> dict[str, Any]:
+    """The client's certificate, decoded as `getpeercert` does.
+
+    The standard library decodes only a peer's: so it is shown to itself, in a handshake in memory.
+    Raises `ssl.SSLError` if certificate and key are damaged or no pair.
+    """
+    client, server = trusting(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with _file(settings, CERT) as cert, _file(settings, KEY) as key:
+        for context in (client, server):
+            context.load_cert_chain(cert, key, password=lambda: b"")
+    trust(server, _pem(settings, CERT).decode("ascii", "ignore"))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    for end in [near, far] * 3:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    return dict(far.getpeercert() or {})
+
+
+def check_certificates(settings: Settings, refused: str) -> Iterator[Finding]:
+    """Judge the PEMs, then the pair and the CA; `refused` is what the core says already."""
+    sound = set()
+    for kind in FIELDS:
+        pem, value = _pem(settings, kind), pem_value(settings, kind)
+        block = "PRIVATE KEY" if kind == KEY else "CERTIFICATE"
+        if not pem or str(value) in refused:
+            continue
+        if fault := _fault(pem.decode(errors="replace"), block):
+            path = f"{value.setting.replace('_DATA', '_PATH')}=<that path>, and {value.removal}"
+            fix = path if "is a path" in fault else f"{value.name}=<a PEM with a {block}>"
+            yield error(f"{value} {fault}", fix)
+        else:
+            sound.add(kind)
+    if {CERT, KEY} <= sound:
+        yield from _check_pair(settings)
+    if CA in sound:
+        try:
+            ssl.create_default_context(cadata=_pem(settings, CA).decode("ascii", "ignore"))
+        except ssl.SSLError:
+            name = pem_value(settings, CA).name
+            yield error(f"the CA certificate in {name} is damaged", f"{name}=<the CA's PEM file>")
+
+
+def _fault(text: str, block: str) -> str:
+    if "ENCRYPTED" in text and block == "PRIVATE KEY":
+        return "is encrypted, and the SDK asks for no passphrase: openssl pkey -in OLD -out NEW"
+    kinds = re.findall("-----BEGIN ([A-Z0-9 ]+)-----", text)
+    good = {block, f"RSA {block}", f"EC {block}"} & {*kinds}
+    other = "" if good else f"holds {', '.join(kinds)}, not {block}: swapped?"
+    return next((fault for pattern, fault in PEM_FAULTS if re.search(pattern, text)), other)
+
+
+def _check_pair(settings: Settings) -> Iterator[Finding]:
+    name, key = (pem_value(settings, kind).name for kind in (CERT, KEY))
+    what = f"the client certificate in {name}"
+    fix = f"{name}=<a valid client certificate>, with its key"
+    cloud = settings.on_cloud
+    try:
+        found = inspect_certificate(settings)
+    except ssl.SSLCertVerificationError as problem:
+        yield warning(f"{what} is not a client's: {problem.verify_message}", fix)
+    except ssl.SSLError as problem:
+        why = (problem.reason or "unreadable").replace("_", " ").lower()
+        mismatch = "values mismatch" in why
+        fault = "do not belong together" if mismatch else f"are damaged or unfit: {why}"
+        level = warning if "weak" in why else error  # OpenSSL's taste, not the SDK's
+        fix = f"{name} and {key}: both files of one issue, the client's own certificate first"
+        yield level(f"{what} and the key in {key} {fault}", fix)
+    except OSError:
+        yield warning(f"{what} was not checked, which takes a file on this system")
+    else:
+        start, end = (ssl.cert_time_to_seconds(found[at]) for at in ("notBefore", "notAfter"))
+        if start > time.time():
+            text = f"{what} is not valid before {found['notBefore']}"
+            yield (error if cloud else warning)(text, "set this machine's clock, or wait")
+        yield from check_end(what, end, fix, cloud)

@@ -1,0 +1,221 @@
+"""The steps from a name to a worker, in the order that Temporal's support takes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from shlex import quote
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice import v1 as api
+from temporalio.client import Client
+from temporalio.service import HttpConnectProxyConfig, RPCError
+
+from ..findings import Failure, Finding, error, warning
+from ..redaction import redact
+from ..server import STALE_SECONDS, Connect, check_namespace, find_worker, version_of
+from ..settings import Settings
+from .reasons import AUTHENTICATION, NAME, TCP, TLS
+from .target import Target, look_closer
+from .values import with_rivals
+
+TITLES = ("name resolution", "TCP", "TLS", "authentication", "namespace", "workers")
+LIMIT, CLOCK = timedelta(seconds=0.7), timedelta(seconds=3)  # a poll must have 2 s
+ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+
+
+async def walk(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
+    """Connect, and say of each step from the name to the workers whether it worked."""
+    try:
+        client = await connect(settings)
+    except Failure as failure:
+        for step in failure.steps:
+            yield step
+        return
+    target = Target(settings, client.service_client.config.http_connect_proxy_config)
+    target.client = client
+    texts = [*connected_texts(target)]
+    namespace = await _find_namespace(target)
+    findings = [*(Finding("ok", text) for text in texts), namespace]
+    for finding in titled(settings, findings, rest_is_skipped=namespace.level == "error"):
+        yield finding
+    if namespace.level != "error":
+        workers = await look_for_workers(target)
+        yield with_rivals(settings, replace(workers, text=f"{TITLES[-1]}: {workers.text}"))
+
+
+async def explain_connecting(
+    problem: Exception, settings: Settings, proxy: HttpConnectProxyConfig | None
+) -> list[Finding]:
+    """What an error of connecting says of each step, those that worked among them."""
+    target = Target(settings, proxy)
+    texts = connected_texts(target)
+    if isinstance(problem, RPCError):  # it had connected, and asked for the namespace
+        steps = [*(Finding("ok", text) for text in texts), explain_call(target, problem)]
+        return titled(settings, steps)
+    said = await _look(target, str(problem)[:4000])
+    steps = []
+    for rows, text in zip((NAME, TCP, TLS, AUTHENTICATION), texts, strict=True):
+        fault = target.explain(rows, said)
+        if fault and rows in (NAME, TCP) and "local" not in target.traits:
+            fault = replace(fault, fixes=(*fault.fixes, f"or {target.words['detour']}"))
+        steps.append(fault or Finding("ok", text))
+        if fault:
+            break
+    return titled(settings, steps)
+
+
+def connected_texts(target: Target) -> list[str]:
+    """What is said of the steps from the name to the credential when they have worked."""
+    tls = "the server's certificate is trusted" if target.tls else "off, plain text"
+    credential = "{credential} accepted" if {"key", "cert"} & target.traits else "none needed"
+    way = ["{host} is known", "connected to {where}"]
+    if target.proxy:
+        way = ["left to {proxy}", "connected to {where}, through {proxy}"]
+    return [text.format_map(target.words) for text in (*way, tls, credential)]
+
+
+def titled(settings: Settings, steps: list[Finding], rest_is_skipped: bool = True) -> list[Finding]:
+    """The findings with the titles of their steps, and the steps that were not reached."""
+    found = [
+        with_rivals(settings, replace(step, text=f"{title}: {step.text}"))
+        for title, step in zip(TITLES, steps, strict=False)
+    ]
+    rest = TITLES[len(steps) :] if rest_is_skipped else ()
+    return found + [Finding("skipped", f"{title}: not reached") for title in rest]
+
+
+async def _look(target: Target, said: str) -> str:
+    """What the SDK said, or what a look at the server says better, within two seconds."""
+    found: list[str] = []
+    # A daemon: no script is to wait for a silent name server, not even at its end.
+    looking = Thread(target=lambda: found.append(look_closer(target, said)), daemon=True)
+    looking.start()
+    for _ in range(100):
+        if looking.is_alive():
+            await asyncio.sleep(0.02)
+    return found[0] if found else said or "dns error: timed out"
+
+
+async def _find_namespace(target: Target) -> Finding:
+    try:
+        await check_namespace(target.client)
+    except RPCError as problem:
+        return explain_call(target, problem)
+    text = f"{target.client.namespace} is there"
+    target.ahead = ahead = await measure_clock(target.client)
+    if abs(ahead) < 5:
+        return Finding("ok", text)
+    off = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    fix = "set this machine's clock: API keys and certificates depend on it"
+    return warning(f"{text}; this machine's clock is {off}", fix)
+
+
+def explain_call(target: Target, problem: RPCError) -> Finding:
+    """What the status of a call means."""
+    said = f'code: {problem.status.name}, message: "{problem.message[:4000]}", '
+    return target.explain(AUTHENTICATION, said) or error(said)
+
+
+async def look_for_workers(target: Target) -> Finding:
+    """Look who polls the task queue; whatever comes of it, a ping can be started."""
+    client, queue = target.client, target.settings.text("TEMPORAL_TASK_QUEUE")
+    try:
+        finding = await find_worker(client, queue, clock_ahead=target.ahead)
+        found = await _describe(client, client.namespace, queue)
+        activities = await _describe(client, client.namespace, queue, ACTIVITY)
+    except RPCError as problem:
+        return warning(f"who polls {queue!r} is unknown: {redact(problem.message, 200)}")
+    if finding.level == "ok":
+        waiting = activities.stats.approximate_backlog_count
+        if waiting and not _fresh(activities, target.ahead):
+            text = f"{finding.text}; {waiting} activities wait, and no worker polls for them"
+            fix = "register them in ACTIVITIES of workers/worker.py, and restart the worker"
+            return warning(text, fix)
+        return finding
+    current = found.versioning_info.current_deployment_version
+    version, polls = version_of(current), _fresh(found, target.ahead)
+    if others := [one for one in polls if version_of(one.deployment_options) != version]:
+        return warning(finding.text, *route(others, current))
+    last = [f": {redact(one.identity, 200)} is busy, or gone" for one in found.pollers[:1]]
+    fixes = (*finding.fixes, *await _find_elsewhere(target, queue))
+    return warning("".join([finding.text, *last]), *fixes)
+
+
+async def measure_clock(client: Client) -> float:
+    """By how many seconds this machine's clock is ahead of the server's; 0 if unknown."""
+    me, queue = str(uuid4()), "clock-of-the-check"  # which has no tasks
+    request = api.PollActivityTaskQueueRequest(namespace=client.namespace, identity=me)
+    request.task_queue.name = queue
+    began, poll = time.time(), client.workflow_service.poll_activity_task_queue
+    polling, mine = asyncio.ensure_future(_try(poll(request, timeout=CLOCK))), list[PollerInfo]()
+    while not mine and not polling.done():
+        await asyncio.sleep(0.05)
+        found = await _try(_describe(client, client.namespace, queue, ACTIVITY))
+        mine = [one for one in found.pollers if one.identity == me] if found else []
+    polling.cancel()
+    return began - mine[0].last_access_time.ToNanoseconds() / 1e9 if mine else 0
+
+
+def route(polls: list[PollerInfo], current: WorkerDeploymentVersion) -> Iterator[str]:
+    """The lines that bring new runs and the workers that poll together."""
+
+    def quoted(one: Any) -> list[str]:
+        return [quote(redact(part, 200)) for part in (one.deployment_name, one.build_id)]
+
+    if current.build_id:
+        name, build = quoted(current)
+        yield f"TEMPORAL_DEPLOYMENT_NAME={name} TEMPORAL_WORKER_BUILD_ID={build} for a worker"
+    versions = [one.deployment_options for one in polls if version_of(one.deployment_options)]
+    name, build = quoted(versions[0] if versions else current)
+    to = f"--build-id {build}" if versions else "--unversioned"
+    command = "temporal worker deployment set-current-version --yes --deployment-name"
+    yield f"{'or ' if current.build_id else ''}{command} {name} {to}"
+
+
+async def _describe(client: Client, namespace: str, queue: str, kind: Any = None) -> Any:
+    request = api.DescribeTaskQueueRequest(namespace=namespace, task_queue_type=kind)
+    request.task_queue.name, request.report_stats = queue, True
+    return await client.workflow_service.describe_task_queue(request, timeout=LIMIT)
+
+
+def _fresh(found: Any, ahead: float) -> list[PollerInfo]:
+    since = time.time() - ahead - STALE_SECONDS
+    return [one for one in found.pollers if one.last_access_time.ToSeconds() >= since]
+
+
+async def _try(asking: Awaitable[Any]) -> Any:
+    with suppress(RPCError):
+        return await asking
+    return None
+
+
+async def _find_elsewhere(target: Target, queue: str) -> list[str]:
+    """What leads to workers that were perhaps meant, the likeliest first."""
+    client, here = target.client, target.client.namespace
+    every = api.ListNamespacesRequest(page_size=20)  # which Temporal Cloud does not tell
+    found = await _try(client.workflow_service.list_namespaces(every, timeout=LIMIT))
+    places = [(one.namespace_info.name, queue) for one in found.namespaces] if found else []
+    request = api.ListWorkersRequest(namespace=here, page_size=50)
+    found = await _try(client.workflow_service.list_workers(request, timeout=LIMIT))
+    others = [one.worker_heartbeat.task_queue for one in found.workers_info] if found else []
+    others.append(target.settings.defaults.get("TEMPORAL_TASK_QUEUE", queue))
+    near = [(here, f"{queue} "), (here, queue.lower())]
+    places = [*dict.fromkeys([*near, *places, *((here, other) for other in others)])]
+    answers = await asyncio.gather(*(_try(_describe(client, *place)) for place in places))
+    leads = []
+    for place, found in zip(places, answers, strict=True):
+        namespace, other = (redact(name, 200) for name in place)
+        where, fix = "", f"TEMPORAL_TASK_QUEUE={quote(other)}"
+        if namespace != here:
+            where, fix = f" in '{namespace}'", f"TEMPORAL_NAMESPACE={quote(namespace)}"
+        if found and _fresh(found, target.ahead):
+            leads.append(f"a worker polls '{other}'{where}: {fix}")
+    return leads[:2]

@@ -1,0 +1,89 @@
+"""Turns what the SDK raises for a failed connection or call into an explained `Failure`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+
+from .findings import Failure, error
+from .server import Connect
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.service import HttpConnectProxyConfig
+
+SPEAKING_TO_THE_SERVER = ("temporalio.bridge.client", "temporalio.service")  # modules of the SDK
+
+
+@asynccontextmanager
+async def explain_errors(
+    settings: Settings,
+    connect: Connect | None = None,
+    *,
+    proxy: "HttpConnectProxyConfig | None" = None,
+) -> AsyncIterator[None]:
+    """Explain what goes wrong between this block and the server; raises `Failure` for it.
+
+    Explained is what the SDK raises where it connects and calls the server, and a time limit around
+    that. Everything else, such as an error of an interceptor or a plugin, passes through as it is.
+
+    With `connect`, which is `get_temporal_client` or the like, the server is looked at anew: for
+    blocks that work with a client that had connected. Without it, the block is what connects, by
+    way of `proxy` if there is one.
+    """
+    try:
+        yield
+    except Exception as problem:
+        if isinstance(problem, Failure) or not is_about_the_server(problem):
+            raise
+        raise await explain(problem, settings, connect, proxy) from problem
+
+
+def is_about_the_server(problem: Exception) -> bool:
+    """Whether an error was raised where the SDK speaks to the server, or is a time limit of ours.
+
+    An error of the owner's code comes through the SDK too, but was raised elsewhere.
+    """
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(problem.__traceback__)]
+    if modules[-1] in SPEAKING_TO_THE_SERVER:
+        return True
+    within_the_sdk = any(module.startswith("temporalio.") for module in modules)
+    return isinstance(problem, asyncio.TimeoutError) and not within_the_sdk
+
+
+async def explain(
+    problem: Exception,
+    settings: Settings,
+    connect: Connect | None = None,
+    proxy: "HttpConnectProxyConfig | None" = None,
+) -> Failure:
+    """What an error of the SDK means, as the doctor sees it; else in its own words."""
+    with suppress(Exception):  # a fault of the doctor's must not hide what it was to explain
+        from .doctor import diagnose
+
+        return await diagnose(problem, settings, connect, proxy)
+    return Failure(error("; because of ".join(causes(problem))))
+
+
+def causes(problem: BaseException | None) -> Iterator[str]:
+    """An error and its causes, one line each: with the SDK, the last ones tell the most."""
+    while problem:
+        late = "no answer in time" if isinstance(problem, asyncio.TimeoutError) else ""
+        text = str(problem).partition("\n")[0] or late
+        yield f"{type(problem).__name__}: {text}"
+        problem = problem.__cause__
+
+
+async def check(
+    load_settings: Callable[[], Settings], connect: Connect, *, offline: bool = False
+) -> AsyncIterator[Any]:
+    """Check the settings and, unless `offline`, the server, step by step; yields each `Finding`.
+
+    `load_settings` and `connect` are those of `temporal_client`. Wrong settings are findings among
+    the others. A step that could not be reached is one with the level "skipped".
+    """
+    from .doctor import check_everything
+
+    async for finding in check_everything(load_settings, connect, offline=offline):
+        yield finding

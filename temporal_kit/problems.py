@@ -1,0 +1,120 @@
+"""What makes settings unusable: errors of reading them, conflicts and missing values."""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import combinations
+
+from .findings import Finding, error
+from .settings import (
+    API_KEY,
+    API_KEY_HEADER,
+    CERT,
+    CERT_KEY,
+    CLOUD_NAMESPACE,
+    SETTING_OF,
+    Settings,
+    text_setting,
+)
+
+# Two settings that make sense only together, each with its ways to be set.
+PAIRS = (
+    (CERT, CERT_KEY),
+    (("TEMPORAL_DEPLOYMENT_NAME",), ("TEMPORAL_WORKER_BUILD_ID",)),
+)
+URL = re.compile(r"(?P<scheme>\w+):/+([^/]*@)?(?P<host>[^/]*)", re.I)
+
+
+def find_problems(settings: Settings) -> Iterator[Finding]:
+    """Everything that keeps these settings from being used, each problem with its fixes."""
+    yield from settings.problems
+    yield from _find_conflicts(settings)
+    yield from _find_near_misses(settings)
+    try:
+        settings.proxy  # noqa: B018 (it raises)
+    except ValueError:
+        text = f"{settings.value('HTTPS_PROXY')}: the SDK can use only HTTP proxies"
+        yield error(text, "HTTPS_PROXY=http://<host>:<port>")
+    if settings.complete:  # or what is in an unreadable file would seem to be missing
+        yield from _find_half_pairs(settings)
+        yield from _find_wrong_address(settings)
+        yield from _find_missing_on_cloud(settings)
+
+
+def _find_conflicts(settings: Settings) -> Iterator[Finding]:
+    """Two values for one thing: two names in one source, or a file and a text."""
+    ours = [value for value in settings.values if value.setting.startswith("TEMPORAL_")]
+    for one, other in combinations(ours, 2):
+        ranked = one.setting == other.setting and one.source != other.source  # the first wins
+        same_thing = text_setting(one.setting) == text_setting(other.setting)
+        if same_thing and not ranked and one.text != other.text:
+            yield error(f"{one} and {other} set the same thing", other.removal, f"or {one.removal}")
+
+
+def _find_near_misses(settings: Settings) -> Iterator[Finding]:
+    """Names that are a letter or two away from a setting's, which would be ignored in silence."""
+    for value in settings.values:
+        plain = re.sub(r"\W", "_", value.name.upper())
+        close = [] if value.setting else get_close_matches(plain, SETTING_OF, 1, 0.93)
+        if close and not settings.is_set(SETTING_OF[close[0]]):
+            text = f"{value.name} is not a setting: did you mean {close[0]}?"
+            yield error(text, f"{close[0]}=<the value of {value.name}>")
+
+
+def _find_half_pairs(settings: Settings) -> Iterator[Finding]:
+    """One half of a pair without the other."""
+    for first, second in PAIRS:
+        for here, there in ((first, second), (second, first)):
+            name = _name_of(settings, *here)
+            if name and not _name_of(settings, *there):
+                yield error(f"{name} is set without {there[0]}", f"{there[0]}=<value>")
+
+
+def _find_wrong_address(settings: Settings) -> Iterator[Finding]:
+    """A missing address, or one with which the SDK would send a secret in the clear."""
+    credential = _credential(settings)
+    in_cloud = bool(CLOUD_NAMESPACE.fullmatch(settings.namespace)) or settings.on_cloud
+    if (in_cloud or credential) and not settings.is_set("TEMPORAL_ADDRESS"):
+        text = f"TEMPORAL_ADDRESS is not set, but {credential or 'a Temporal Cloud namespace'} is"
+        yield error(text, f"TEMPORAL_ADDRESS={_cloud_name(settings)}.tmprl.cloud:7233")
+    address = settings.value("TEMPORAL_ADDRESS")
+    url = URL.match(address.text)
+    if credential and url and url["scheme"].lower() != "https":
+        text = f"{address} is a URL, with which the SDK would send {credential} in the clear"
+        port = "" if ":" in url["host"] else ":7233" if settings.on_cloud else ":443"
+        yield error(text, f"{address.name}={url['host']}{port}")
+
+
+def _find_missing_on_cloud(settings: Settings) -> Iterator[Finding]:
+    """What Temporal Cloud requires: a namespace, a credential and TLS."""
+    if not settings.on_cloud:
+        return
+    if not settings.is_set("TEMPORAL_NAMESPACE"):
+        text = f"TEMPORAL_NAMESPACE={_cloud_name(settings)}"
+        yield error("TEMPORAL_NAMESPACE is not set", text)
+    credential = _credential(settings)
+    if not credential:
+        text = "no credential is set: Temporal Cloud requires an API key or a client certificate"
+        yield error(text, f"{API_KEY[0]}=<API key>", f"or {CERT[0]}=<PEM file>, and its key")
+    # Where it is not set, the SDK switches it on, but not for an authorization header alone.
+    tls = credential != API_KEY_HEADER if settings.tls is None else settings.tls
+    if not tls:
+        yield error("TLS is switched off, and Temporal Cloud requires it", "TEMPORAL_TLS=true")
+
+
+def _name_of(settings: Settings, *ways: str) -> str:
+    """The name by which the first of these ways is set, or ""."""
+    return next((settings.value(way).name for way in ways if settings.is_set(way)), "")
+
+
+def _credential(settings: Settings) -> str:
+    """The name by which an API key or a client certificate is set, or ""."""
+    return _name_of(settings, *API_KEY, *CERT, *CERT_KEY)
+
+
+def _cloud_name(settings: Settings) -> str:
+    """`<name>.<account>` on Temporal Cloud, as far as namespace or address tell it."""
+    for name in (settings.namespace, settings.host.removesuffix(".tmprl.cloud")):
+        if CLOUD_NAMESPACE.fullmatch(name):
+            return name.lower()
+    return "<name>.<account>"

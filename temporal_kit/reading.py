@@ -1,0 +1,131 @@
+"""Reads the settings: the environment, then `.env`, then a TOML profile, then the defaults.
+
+The first of them that has a value wins. Temporal's own loader, `temporalio.envconfig`, turns the
+result into a connection, so every official name works here as it does for the `temporal` command.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+from temporalio.envconfig import ClientConfigProfile
+
+from .findings import Finding, error
+from .problems import find_problems
+from .redaction import remember_secret
+from .settings import (
+    CERT,
+    CERT_KEY,
+    HEADER,
+    SECRET_NAME,
+    SETTING_OF,
+    Settings,
+    SettingsError,
+    Value,
+    text_setting,
+)
+from .sources import collect, read_env_file, read_file, read_profile
+
+LONGEST_VALUE = 65_536  # letters
+SETTING_LIKE = re.compile(r"(\$env:)?te?[mp]", re.I)  # may be a misspelled setting
+NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python represents bytes that are no text
+
+
+def read_settings(
+    environ: Mapping[str, str], env_file: Path | None, defaults: Mapping[str, str]
+) -> Settings:
+    """The settings from an environment, a `.env` file, a TOML profile and defaults.
+
+    `environ` is `os.environ` or the like, `env_file` a path that need not exist, `defaults` are
+    values by official name. Without an `env_file` a TOML file is read only if `environ` names it or
+    its profile. Raises `SettingsError`, with every problem at once and all that could be read.
+    """
+    settings = collect_settings(environ, env_file, defaults)
+    if problems := list(find_problems(settings)):
+        raise SettingsError(*problems, settings=settings)
+    return settings
+
+
+def collect_settings(
+    environ: Mapping[str, str], env_file: Path | None, defaults: Mapping[str, str]
+) -> Settings:
+    """As `read_settings`, but whatever can be read is returned, with its problems."""
+    problems: list[Finding] = []
+    values = _read_layer("environment", environ, "", problems)
+    if env_file and os.path.lexists(env_file):
+        lines = read_env_file(env_file, problems)
+        values += _read_layer(".env", lines, str(env_file.parent), problems)
+    given = {value.setting: value.text for value in reversed(values)}  # the first source wins
+    if env_file or given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
+        source = f"profile {given.get('TEMPORAL_PROFILE', 'default')}"
+        values += _read_layer(source, read_profile(given, problems), "", problems)
+    complete = not problems
+    effective = {value.setting: value for value in reversed(values) if value.setting}
+    texts = _load_files(effective, problems)
+    values += _key_in_certificate(effective, texts)
+    profile = _load_profile({**defaults, **texts})
+    return Settings(tuple(values), profile, tuple(problems), complete, env_file, defaults)
+
+
+def _read_layer(
+    source: str, layer: Mapping[str, str | None], folder: str, problems: list[Finding]
+) -> list[Value]:
+    """One source's values, without blank ones; relative paths start from `folder`."""
+    values = []
+    for name in sorted(layer):
+        setting = name if name.startswith(HEADER) else SETTING_OF.get(name, "")
+        text = (layer[name] or "").strip()
+        if not setting and not SETTING_LIKE.match(name):
+            continue
+        _remember_secrets(setting or name, text)
+        if setting and (len(text) > LONGEST_VALUE or NOT_UTF8.search(text)):
+            unfit = f"{name} ({source}) must be UTF-8 text of 64 KiB or less"
+            problems.append(error(unfit, f"{name}=<your value>"))
+        elif text and setting.endswith(("_PATH", "_FILE")):
+            path = os.path.join(folder, os.path.expanduser(text))
+            values.append(Value(setting, name, source, path))
+        elif text or setting.startswith(HEADER):  # a blank header removes the profile's
+            values.append(Value(setting, name, source, text))
+    return values
+
+
+def _remember_secrets(name: str, text: str) -> None:
+    """Have `redact` hide this value if its name says that it is secret, and passwords in URLs."""
+    if SECRET_NAME.search(name):
+        remember_secret(text)
+        remember_secret(text.rpartition(" ")[2])  # of `Bearer <key>`
+    login = text.rpartition("@")[0].rpartition("//")[2]  # of a URL, as HTTPS_PROXY
+    remember_secret(unquote(login.partition(":")[2]))
+
+
+def _load_files(effective: Mapping[str, Value], problems: list[Finding]) -> dict[str, str]:
+    """The text of each setting, that of files in place of their paths."""
+    texts = {setting: value.text for setting, value in effective.items()}
+    for setting, value in effective.items():
+        in_place = text_setting(setting)
+        if in_place != setting:
+            with collect(problems, str(value), f"{value.name}=<path of the file>"):
+                text = read_file(texts.pop(setting)).decode("utf-8-sig", "replace").strip()
+                remember_secret(text)
+                texts[in_place] = text
+                if not text:
+                    raise ValueError("the file is empty")
+    return texts
+
+
+def _key_in_certificate(effective: Mapping[str, Value], texts: dict[str, str]) -> list[Value]:
+    """The private key, added to `texts`, if no key is set and the certificate's PEM holds it."""
+    cert, key = CERT[1], CERT_KEY[1]
+    if effective.keys() & {*CERT_KEY} or "PRIVATE KEY-----" not in texts.get(cert, ""):
+        return []
+    texts[key] = texts[cert]
+    return [replace(effective.get(CERT[0]) or effective[cert], setting=key)]
+
+
+def _load_profile(texts: Mapping[str, str]) -> ClientConfigProfile:
+    """What Temporal's loader makes of these settings; the TOML file's are among them already."""
+    settings = {**texts, "TEMPORAL_PROFILE": "default"}
+    return ClientConfigProfile.load(override_env_vars=settings, disable_file=True)

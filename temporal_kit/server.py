@@ -1,0 +1,111 @@
+"""What the kit asks a server: is the namespace there, may this worker poll, who polls a queue."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from .findings import Finding, log
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+Connect = Callable[..., Awaitable["Client"]]  # `get_temporal_client`, or the like
+CALL_TIMEOUT = timedelta(seconds=2)
+POLL_TIMEOUT = timedelta(seconds=3)  # servers log an error about polls of less than 2 s
+STALE_SECONDS = 60.0  # an idle worker polls at least once a minute
+NO_WORKER_SECONDS = 3.0
+START_WORKER = "python workers/worker.py   # in another terminal, with the same settings"
+
+
+async def check_namespace(client: "Client") -> None:
+    """Raise `RPCError` unless the namespace exists and may be used: connecting does not ask."""
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    await client.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
+
+
+async def check_right_to_poll(client: "Client") -> None:
+    """Raise `RPCError` if this client may not poll: a worker would try in silence for ever."""
+    from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    # Without a queue a poll takes no task: it is refused as invalid, or for lack of permission.
+    request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
+    try:
+        await client.workflow_service.poll_workflow_task_queue(request, timeout=POLL_TIMEOUT)
+    except RPCError as refused:
+        if refused.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+            raise
+
+
+async def find_worker(
+    client: "Client", task_queue: str, since: float = 0, clock_ahead: float = 0
+) -> Finding:
+    """Whether a worker is polling a task queue for new workflow runs; raises `RPCError`.
+
+    A worker counts if it has polled after `since` (Unix time) and within the last minute.
+    `clock_ahead` is how many seconds this machine's clock is ahead of the server's.
+    """
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+
+    request = DescribeTaskQueueRequest(namespace=client.namespace)
+    request.task_queue.name = task_queue
+    described = await client.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
+    current = version_of(described.versioning_info.current_deployment_version)
+    pollers = [p for p in described.pollers if version_of(p.deployment_options) == current]
+    polls = [p.last_access_time.ToNanoseconds() / 1e9 for p in pollers]
+    age = time.time() - clock_ahead - max(polls, default=0)
+    if age <= min(STALE_SECONDS, time.time() - since + 1):  # 1 s, as two clocks may differ
+        return Finding(
+            "ok", f"{len(polls)} on {task_queue!r}, the last poll {max(age, 0):.0f} s ago"
+        )
+    text = f"no worker polls the task queue {task_queue!r} in namespace {client.namespace!r}"
+    fix = START_WORKER
+    if len(pollers) < len(described.pollers):  # there are workers, but new runs do not go to them
+        text += f" as the current version, {current!r}" if current else " without a version"
+        fix = "python scripts/check_temporal_config.py tells which version is needed"
+    last = f", last poll {age:.0f} s ago" if polls else ""
+    return Finding("warning", text + last, (fix,))
+
+
+def version_of(deployment: Any) -> str:
+    """`<deployment> <build>` of the server's message about a version; "" for an unversioned worker.
+
+    The API has two such messages: one of a version itself, and one of a poller's options, where a
+    worker without versioning is marked by a mode.
+    """
+    from temporalio.api.enums.v1 import WorkerVersioningMode
+
+    mode = getattr(deployment, "worker_versioning_mode", None)
+    if mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_UNVERSIONED:
+        return ""
+    return f"{deployment.deployment_name} {deployment.build_id}".strip()
+
+
+@asynccontextmanager
+async def warn_without_worker(client: "Client", task_queue: str) -> AsyncIterator[None]:
+    """Within this block, log a warning once if no worker polls the task queue after 3 s.
+
+    For whatever waits for a workflow's result: without a worker it would wait in silence.
+    """
+    watching = asyncio.create_task(_warn_without_worker(client, task_queue, time.time()))
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+async def _warn_without_worker(client: "Client", task_queue: str, since: float) -> None:
+    """Look every 3 s whether a worker polls; the first time that none does, say so and end."""
+    from temporalio.service import RPCError
+
+    finding = None
+    while not finding or finding.level == "ok":
+        await asyncio.sleep(NO_WORKER_SECONDS)
+        with suppress(RPCError):
+            finding = await find_worker(client, task_queue, since)
+    log.warning("%s", finding)

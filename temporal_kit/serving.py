@@ -1,0 +1,118 @@
+"""Runs a worker until it is told to stop: what is the same for every worker."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .credentials import follow_credentials
+from .explaining import explain, explain_errors, is_about_the_server
+from .findings import Failure, error, log
+from .registration import main_file, unregistered
+from .server import Connect, check_namespace, check_right_to_poll
+from .settings import Settings
+from .stopping import allow_time_to_stop
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+    from temporalio.worker import Worker
+
+WATCH_SECONDS = 5.0  # from one look at the server to the next
+
+
+async def serve(
+    worker: "Worker",
+    settings: Settings,
+    connect: Connect,
+    load_settings: Callable[[], Settings],
+) -> None:
+    """Poll until told to stop, then let running work finish; returns once it has.
+
+    `settings` are those that the worker's client was connected with; `connect` and `load_settings`
+    are those of `temporal_client`, by which new credentials are taken up while the worker runs. A
+    server that is lost is told once, and so is its return. After a signal running work gets the
+    worker's `graceful_shutdown_timeout`. Raises `Failure` if this client may not poll.
+    """
+    config = worker.config(active_config=True)
+    allow_time_to_stop(config["graceful_shutdown_timeout"].total_seconds())
+    async with explain_errors(settings, connect):
+        await check_right_to_poll(worker.client)
+    _log_worker(worker, settings)
+    with suppress(asyncio.CancelledError):  # told to stop
+        async with worker:
+            while not worker.is_running:
+                await asyncio.sleep(0.01)
+            log.info("Worker running... (Ctrl+C to stop)")
+            await asyncio.gather(
+                _follow_credentials(worker, settings, connect, load_settings),
+                _watch_server(worker, connect, load_settings),
+            )
+
+
+def _log_worker(worker: "Worker", settings: Settings) -> None:
+    """Log what the worker was created with, and warn of what it has not registered."""
+    config = worker.config(active_config=True)
+    listed: dict[str, Any] = {
+        "Workflows": config.get("workflows", ()),
+        "Activities": config.get("activities", ()),
+    }
+    if forgotten := unregistered([*listed["Workflows"], *listed["Activities"]]):
+        log.warning("Not registered in %s: %s", main_file(), ", ".join(forgotten))
+    log.info("Worker created with:")
+    log.info("  - Namespace: %s", worker.client.namespace)
+    log.info("  - Task queue: %s", worker.task_queue)
+    for title, definitions in listed.items():
+        names = [getattr(one, "__name__", str(one)) for one in definitions] or ["none registered"]
+        log.info("  - %s: %d (%s)", title, len(definitions), ", ".join(names))
+    if version := settings.deployment:
+        log.info("  - Version: %s, %s", version.deployment_name, version.build_id)
+
+
+async def _follow_credentials(
+    worker: "Worker", settings: Settings, connect: Connect, load_settings: Callable[[], Settings]
+) -> None:
+    """Have the worker use changed credentials, on the runtime that it has, as the SDK requires."""
+    runtime = worker.client.service_client.config.runtime
+
+    async def connect_to_poll(fresh: Settings) -> "Client":
+        if fresh.namespace != settings.namespace:
+            raise Failure(error("the namespace has changed", "restart the worker to use it"))
+        client = await connect(fresh, runtime=runtime)
+        async with explain_errors(fresh, connect):
+            await check_right_to_poll(client)
+        return client
+
+    use = partial(setattr, worker, "client")
+    await follow_credentials(settings, connect_to_poll, load_settings, use)
+
+
+async def _watch_server(
+    worker: "Worker", connect: Connect, load_settings: Callable[[], Settings]
+) -> None:
+    """Log once when the server is lost, and once when it is back."""
+    lost = False
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            await check_namespace(worker.client)
+            if lost:
+                log.info("The server is back")
+            lost = False
+        except Exception as problem:
+            if not is_about_the_server(problem):
+                raise
+            if not lost:
+                cause = await _explain_loss(problem, connect, load_settings)
+                log.error("Lost the server, still trying:\n%s", cause)
+            lost = True
+
+
+async def _explain_loss(
+    problem: Exception, connect: Connect, load_settings: Callable[[], Settings]
+) -> Failure:
+    """Why the server does not answer, by the settings as they are now."""
+    try:
+        return await explain(problem, await asyncio.to_thread(load_settings), connect)
+    except Failure as wrong_settings:
+        return wrong_settings
