@@ -11,9 +11,14 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-from temporal_client import ENV_FILE, get_temporal_client, load_settings
+from temporal_kit import load_env_file
+
+load_env_file(ROOT / ".env")  # your own variables, before your modules are imported
+
+from temporal_client import get_temporal_client, load_settings
 from temporal_kit import SettingsError, check, run_script
 
 
@@ -23,7 +28,6 @@ async def main(args: argparse.Namespace) -> int:
         settings = load_settings()
     except SettingsError as problem:
         settings = problem.settings
-    print(f"Settings ({ENV_FILE.name} is {'' if ENV_FILE.exists() else 'not '}there):")
     print(settings.table())
     print("\nChecks:")
     levels = []

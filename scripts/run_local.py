@@ -14,7 +14,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from temporal_kit import load_env_file
+
+load_env_file(ROOT / ".env")  # your own variables, before your modules are imported
 
 from scripts.start_ping import ping
 from temporal_client import get_temporal_client, load_settings

@@ -11,7 +11,12 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from temporal_kit import load_env_file
+
+load_env_file(ROOT / ".env")  # your own variables, before your modules are imported
 
 from temporalio.client import Client
 

@@ -5,6 +5,7 @@ version; everything else in here may change. A later version replaces this folde
 """
 
 from .credentials import follow_credentials
+from .env_file import load_env_file
 from .explaining import check, explain_errors
 from .findings import Failure, Finding
 from .reading import read_settings
@@ -25,6 +26,7 @@ __all__ = [
     "check_namespace",
     "explain_errors",
     "follow_credentials",
+    "load_env_file",
     "printable",
     "read_settings",
     "run_script",

@@ -14,7 +14,7 @@ from .settings import (
     CLOUD_NAMESPACE,
     SETTING_OF,
     Settings,
-    text_setting,
+    thing,
 )
 
 # Two settings that make sense only together, each with its ways to be set.
@@ -42,12 +42,11 @@ def find_problems(settings: Settings) -> Iterator[Finding]:
 
 
 def _find_conflicts(settings: Settings) -> Iterator[Finding]:
-    """Two values for one thing: two names in one source, or a file and a text."""
+    """Two values for one thing in one source: by two names, or as a file and as a text."""
     ours = [value for value in settings.values if value.setting.startswith("TEMPORAL_")]
     for one, other in combinations(ours, 2):
-        ranked = one.setting == other.setting and one.source != other.source  # the first wins
-        same_thing = text_setting(one.setting) == text_setting(other.setting)
-        if same_thing and not ranked and one.text != other.text:
+        same = thing(one.setting) == thing(other.setting) and one.source == other.source
+        if same and one.text != other.text:
             yield error(f"{one} and {other} set the same thing", other.removal, f"or {one.removal}")
 
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from temporalio.envconfig import ClientConfigProfile
 
+from .env_file import comes_from_env_file, find_env_file, read_env_file
 from .findings import Finding, error
 from .problems import find_problems
 from .redaction import remember_secret
@@ -25,9 +26,9 @@ from .settings import (
     Settings,
     SettingsError,
     Value,
-    text_setting,
+    thing,
 )
-from .sources import collect, read_env_file, read_file, read_profile
+from .sources import collect, read_file, read_profile
 
 LONGEST_VALUE = 65_536  # letters
 SETTING_LIKE = re.compile(r"(\$env:)?te?[mp]", re.I)  # may be a misspelled setting
@@ -39,8 +40,9 @@ def read_settings(
 ) -> Settings:
     """The settings from an environment, a `.env` file, a TOML profile and defaults.
 
-    `environ` is `os.environ` or the like, `env_file` a path that need not exist, `defaults` are
-    values by official name. Without an `env_file` a TOML file is read only if `environ` names it or
+    `environ` is `os.environ` or the like; `env_file` is where `.env` is expected, and if it is not
+    there, it is looked for in the folders above, up to the project's; `defaults` are values by
+    official name. Without an `env_file` a TOML file is read only if `environ` names it or
     its profile. Raises `SettingsError`, with every problem at once and all that could be read.
     """
     settings = collect_settings(environ, env_file, defaults)
@@ -54,20 +56,32 @@ def collect_settings(
 ) -> Settings:
     """As `read_settings`, but whatever can be read is returned, with its problems."""
     problems: list[Finding] = []
-    values = _read_layer("environment", environ, "", problems)
-    if env_file and os.path.lexists(env_file):
-        lines = read_env_file(env_file, problems)
-        values += _read_layer(".env", lines, str(env_file.parent), problems)
+    path = find_env_file(env_file) if env_file else None
+    values = _read_environment_and_env_file(environ, path, problems)
     given = {value.setting: value.text for value in reversed(values)}  # the first source wins
     if env_file or given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
         source = f"profile {given.get('TEMPORAL_PROFILE', 'default')}"
         values += _read_layer(source, read_profile(given, problems), "", problems)
     complete = not problems
-    effective = {value.setting: value for value in reversed(values) if value.setting}
-    texts = _load_files(effective, problems)
-    values += _key_in_certificate(effective, texts)
+    effective = {thing(value.setting): value for value in reversed(values) if value.setting}
+    texts = {name: _text(value, problems) for name, value in effective.items()}
+    _take_key_out_of_certificate(values, effective, texts)
     profile = _load_profile({**defaults, **texts})
-    return Settings(tuple(values), profile, tuple(problems), complete, env_file, defaults)
+    return Settings(tuple(values), profile, tuple(problems), complete, path, defaults)
+
+
+def _read_environment_and_env_file(
+    environ: Mapping[str, str], path: Path | None, problems: list[Finding]
+) -> list[Value]:
+    """The values of the two upper layers; what the environment has from `.env` is `.env`'s."""
+    if path is None:
+        return _read_layer("environment", environ, "", problems)
+    lines = read_env_file(path, problems)
+    own = {name: v for name, v in environ.items() if not comes_from_env_file(path, name, v)}
+    return [
+        *_read_layer("environment", own, "", problems),
+        *_read_layer(".env", lines, str(path.parent), problems),
+    ]
 
 
 def _read_layer(
@@ -101,28 +115,33 @@ def _remember_secrets(name: str, text: str) -> None:
     remember_secret(unquote(login.partition(":")[2]))
 
 
-def _load_files(effective: Mapping[str, Value], problems: list[Finding]) -> dict[str, str]:
-    """The text of each setting, that of files in place of their paths."""
-    texts = {setting: value.text for setting, value in effective.items()}
-    for setting, value in effective.items():
-        in_place = text_setting(setting)
-        if in_place != setting:
-            with collect(problems, str(value), f"{value.name}=<path of the file>"):
-                text = read_file(texts.pop(setting)).decode("utf-8-sig", "replace").strip()
-                remember_secret(text)
-                texts[in_place] = text
-                if not text:
-                    raise ValueError("the file is empty")
-    return texts
+def _text(value: Value, problems: list[Finding]) -> str:
+    """The text of a value, or of the file that it names; empty, and a problem, if it has none."""
+    if thing(value.setting) == value.setting:
+        return value.text
+    text = ""
+    with collect(problems, str(value), f"{value.name}=<path of the file>"):
+        text = read_file(value.text).decode("utf-8-sig", "replace").strip()
+        remember_secret(text)
+        if not text:
+            raise ValueError("the file is empty")
+    return text
 
 
-def _key_in_certificate(effective: Mapping[str, Value], texts: dict[str, str]) -> list[Value]:
-    """The private key, added to `texts`, if no key is set and the certificate's PEM holds it."""
-    cert, key = CERT[1], CERT_KEY[1]
-    if effective.keys() & {*CERT_KEY} or "PRIVATE KEY-----" not in texts.get(cert, ""):
-        return []
-    texts[key] = texts[cert]
-    return [replace(effective.get(CERT[0]) or effective[cert], setting=key)]
+def _take_key_out_of_certificate(
+    values: list[Value], effective: Mapping[str, Value], texts: dict[str, str]
+) -> None:
+    """Where one PEM holds certificate and key, have it set the key too, in its own layer.
+
+    A key that is set in the same layer or above counts all the same; one beneath does not.
+    """
+    cert, key = effective.get(CERT[1]), effective.get(CERT_KEY[1])
+    if cert is None or "PRIVATE KEY-----" not in texts[CERT[1]]:
+        return
+    above = [value.source for value in values[: values.index(cert)]] + [cert.source]
+    if key is None or key.source not in above:
+        texts[CERT_KEY[1]] = texts[CERT[1]]
+        values.insert(values.index(cert) + 1, replace(cert, setting=CERT_KEY[1]))
 
 
 def _load_profile(texts: Mapping[str, str]) -> ClientConfigProfile:

@@ -18,9 +18,9 @@ from typing import NoReturn, cast
 
 from .explaining import causes
 from .findings import Failure, log
+from .known_errors import explain_known
 from .logs import set_up_logging
 from .runtime import end_runtimes
-from .known_errors import explain_known
 from .stopping import (
     cancel_on_signals,
     exit_code_when_cancelled,
@@ -53,7 +53,9 @@ def run_script(
     parser = _parser(doc_or_parser)
     args = parser.parse_args()
     set_up_logging(args.verbose, formatter)
-    gc.freeze()  # exempt what has been imported from garbage collection
+    # What has been imported need not be searched for garbage at the end: a ping takes 0.21 s of CPU
+    # time with this, and 0.25 s without.
+    gc.freeze()
     atexit.register(ignore_signals)
     begin = main if isinstance(doc_or_parser, str | None) else partial(main, args)
     code = asyncio.run(_run_to_the_end(begin, args.verbose))

@@ -54,8 +54,10 @@ CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]
 LOCAL_ADDRESS = "localhost:7233"  # of `temporal server start-dev`
 
 
-def text_setting(setting: str) -> str:
-    """The setting that holds as text what this one names a file for; otherwise itself."""
+def thing(setting: str) -> str:
+    """What a setting sets: a file and a text set one thing, which goes by the name of the text."""
+    if setting.startswith(HEADER):
+        return setting
     return re.sub("_PATH$", "_DATA", setting).replace("API_KEY_FILE", "API_KEY")
 
 
@@ -97,15 +99,36 @@ class Settings:
     env_file: Path | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
 
-    def value(self, setting: str) -> Value:
-        """The value that counts; its source is `default` if nothing sets it.
+    def effective(self, setting: str) -> Value:
+        """The value that counts for what this setting sets, by whichever of its names it is set.
 
-        Raises `KeyError` for a name that is not a setting's official one.
+        Its source is `default` if nothing sets it. Raises `KeyError` for a name that is not a
+        setting's official one.
         """
         if setting not in SETTINGS and not setting.startswith(HEADER):
             raise KeyError(setting)
-        default = Value(setting, setting, "default", self.defaults.get(setting, ""))
-        return next((value for value in self.values if value.setting == setting), default)
+        for value in self.values:
+            if value.setting and thing(value.setting) == thing(setting):
+                return value
+        return Value(setting, setting, "default", self.defaults.get(setting, ""))
+
+    def value(self, setting: str) -> Value:
+        """The value of this very setting, if it counts; else one whose source is `default`.
+
+        A key as text does not count, for one, where a source above names a file with a key.
+        """
+        found = self.effective(setting)
+        return found if found.setting == setting else Value(setting, setting, "default", "")
+
+    def beneath(self, setting: str) -> list[Value]:
+        """The values of other sources that the effective one hides, the uppermost first."""
+        counts = self.effective(setting)
+        return [
+            value
+            for value in self.values
+            if value.setting and thing(value.setting) == thing(setting)
+            if value.source != counts.source
+        ]
 
     def text(self, setting: str) -> str:
         """The text that counts, or ""; where a setting names a file, its path."""
@@ -214,14 +237,22 @@ class Settings:
         return f"http://localhost:8233/{page}" if self.address == LOCAL_ADDRESS else ""
 
     def table(self) -> str:
-        """A line per setting, for people: its value, or that it is hidden, and its source."""
-        lines = []
+        """For people: where `.env` is, and a line per setting with its value and source."""
+        lines = [f"Settings ({self._where_env_file_is()}):"]
         for setting in SETTINGS:
             value = self.value(setting)
             alias = f" as {value.name}" if value.name != setting else ""
             source = f"   ({value.source}{alias})" if value.text else ""
             lines.append(f"  {setting} = {value.shown or 'not set'}{source}")
         return "\n".join(lines)
+
+    def _where_env_file_is(self) -> str:
+        """The path of `.env`, or where it was looked for; from here, if it is in this folder."""
+        if self.env_file is None:
+            return "no .env"
+        inside = self.env_file.is_relative_to(Path.cwd())
+        path = self.env_file.relative_to(Path.cwd()) if inside else self.env_file
+        return f"{path} is read" if self.env_file.exists() else f"there is no {path}"
 
 
 class SettingsError(Failure):

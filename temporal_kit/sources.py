@@ -1,7 +1,5 @@
-"""Reads the files that hold settings: `.env`, a profile of Temporal's TOML file, and keys."""
+"""Reads the files that hold settings: keys, certificates, and a profile of Temporal's TOML file."""
 
-import io
-import logging
 import os
 import re
 import stat
@@ -11,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from temporalio.envconfig import ClientConfig
 
 from .findings import Finding, error
@@ -39,23 +36,6 @@ def read_file(path: str | Path) -> bytes:
             if len(data := file.read(LARGEST_FILE + 1)) <= LARGEST_FILE:
                 return data
     raise ValueError("it is not a regular file of 1 MiB or less")
-
-
-def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | None]:
-    """The values of `.env` by name; a line like a setting that is not NAME=value is a problem."""
-    with collect(problems, ".env cannot be read", f"make sure that {path} is UTF-8 and readable"):
-        data = read_file(path)
-        if b"\0" in data:
-            raise ValueError("it is UTF-16, as PowerShell writes it")
-        text = data.decode("utf-8-sig")
-        logging.getLogger("dotenv.main").disabled = True  # reported here instead
-        lines = dotenv_values(stream=io.StringIO(text))
-        for name in re.findall(r"^(?:\s*\w+\s+)?\s*(TEMPORAL_\w+)", text, re.M):
-            if name not in lines:
-                fix = f"{name}=<value>, with matching quotes or none"
-                problems.append(error(f"the line of {name} in .env is not NAME=value", fix))
-        return lines
-    return {}
 
 
 def toml_path(named: str | None) -> str:

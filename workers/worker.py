@@ -12,7 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from temporal_kit import load_env_file
+
+load_env_file(ROOT / ".env")  # your own variables, before your modules are imported
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,8 +12,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from temporalio.client import Client
 
+from temporal_kit import follow_credentials, load_env_file
+
+load_env_file(Path(__file__).with_name(".env"))  # before your modules are imported
+
 from temporal_client import get_temporal_client, load_settings
-from temporal_kit import follow_credentials
 from workflows.ping_workflow import PingWorkflow
 
 

@@ -5,7 +5,12 @@ import sys
 import uuid
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from temporal_kit import load_env_file
+
+load_env_file(ROOT / ".env")
 
 from temporal_client import get_temporal_client, load_settings
 from temporal_kit import run_script, warn_without_worker

@@ -118,7 +118,8 @@ def _fault(text: str, block: str) -> str:
 
 
 def _check_pair(settings: Settings) -> Iterator[Finding]:
-    name, key = (pem_value(settings, kind).name for kind in (CERT, KEY))
+    values = [pem_value(settings, kind) for kind in (CERT, KEY)]
+    name, key = (value.name for value in values)
     what = f"the client certificate in {name}"
     fix = f"{name}=<a valid client certificate>, with its key"
     cloud = settings.on_cloud
@@ -132,6 +133,8 @@ def _check_pair(settings: Settings) -> Iterator[Finding]:
         fault = "do not belong together" if mismatch else f"are damaged or unfit: {why}"
         level = warning if "weak" in why else error  # OpenSSL's taste, not the SDK's
         fix = f"{name} and {key}: both files of one issue, the client's own certificate first"
+        if mismatch:  # each half may be right, and come from another place
+            what, key = f"{what} ({values[0].source})", f"{key} ({values[1].source})"
         yield level(f"{what} and the key in {key} {fault}", fix)
     except OSError:
         yield warning(f"{what} was not checked, which takes a file on this system")

@@ -17,14 +17,14 @@ from ..settings import (
     HEADER,
     Settings,
     Value,
-    text_setting,
+    thing,
 )
 from .certificates import check_certificates
+from .sources import check_sources
 from .values import (
     api_key_line,
     check_end,
     check_names,
-    check_sources,
     cloud_namespace,
     find_host_port,
     key_value,
@@ -158,7 +158,7 @@ def _fix(settings: Settings, value: Value, rules: list[tuple[str, ...]]) -> str:
         if first and not _broken(settings, setting, first, value.source):
             return f"{value.name}={better}"
     if line := next((rule[4] for rule in rules if rule[4]), ""):
-        return line.format(name=value.name, unset=value.removal, data=text_setting(setting))
+        return line.format(name=value.name, unset=value.removal, data=thing(setting))
     known = cloud_namespace(settings) or settings.on_cloud
     plain = not secret and re.fullmatch("(?!default$)[a-z0-9-]+", text)
     words = {

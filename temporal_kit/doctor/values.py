@@ -1,6 +1,5 @@
-"""The values: how the checks name and read them, and what is wrong with names and sources."""
+"""The values: how the checks name and read them, and what is wrong with names."""
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -10,22 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
 
-from temporalio.envconfig import ClientConfig
-
 from ..findings import Finding, error, warning
 from ..redaction import redact
-from ..settings import API_KEY, CERT, CERT_KEY, CLOUD_NAMESPACE, SETTING_OF, Settings, Value
-from ..sources import read_file, toml_path
+from ..settings import API_KEY, CERT, CLOUD_NAMESPACE, SETTING_OF, Settings, Value, thing
+from ..sources import read_file
 
 KEY_FILE = "TEMPORAL_API_KEY_FILE"
 CREDENTIALS = (*API_KEY, *CERT)
-BEHIND = r"(?m)^#\s*(TEMPORAL_(?:ADDRESS|NAMESPACE))=[^<\s]+(?:\s|$)"
-# What `temporal cloud login` writes, and what shows that a file holds a secret.
-OAUTH = r"(?ms)^\[profile\.([^]\n]+)\.oauth\b[^]\n]*\].*?(?=^\[|\Z)"
-PRIVATE = (
-    r"(?im)^[^#\n]*(api_?key|key_data|token|password|authorization)[\"']? *= *[^\w\n<#]*\w"
-    "|PRIVATE KEY-----"
-)
 # Names of other tools, and what Kubernetes sets beside a service "temporal".
 FOREIGN = re.compile(
     r"TEMPORAL_(ENV_FILE|DEBUG|(CODEC|UI|JWT|AUTH|CLOUD)_\w+|\w*SERVICE_(HOST|PORT)\w*"
@@ -47,10 +37,11 @@ GUESSES = (  # what people call settings, the surest first
 
 def find_rivals(settings: Settings) -> Iterator[tuple[Value, Value]]:
     """Each value that counts, with another one that a lower source has."""
-    for value in settings.values:
-        winner = settings.value(value.setting) if value.setting else value
-        if winner.text and winner.source != value.source and winner.text != value.text:
-            yield winner, value
+    for setting in dict.fromkeys(thing(value.setting) for value in settings.values):
+        if setting and (winner := settings.effective(setting)).text:
+            for value in settings.beneath(setting):
+                if (winner.setting, winner.text) != (value.setting, value.text):
+                    yield winner, value
 
 
 def with_rivals(settings: Settings, finding: Finding) -> Finding:
@@ -58,7 +49,8 @@ def with_rivals(settings: Settings, finding: Finding) -> Finding:
 
     def placed(fix: str) -> str:
         name = re.match(r"(?:or )?(\w+)=", fix)
-        source = settings.value(SETTING_OF.get(name[1], name[1])).source if name else "default"
+        setting = SETTING_OF.get(name[1], "") if name else ""
+        source = settings.value(setting).source if setting else "default"
         return fix if source in ("environment", "default") else f"{fix}   # in {source}"
 
     said = "\n".join((finding.text, *finding.fixes)) if finding.level == "error" else ""
@@ -146,51 +138,8 @@ def _guess(plain: str) -> str:
     return "" if off else next((SETTING_OF[name] for name in meant), "")
 
 
-def check_sources(settings: Settings) -> Iterator[Finding]:
-    """Judge where settings come from."""
-    env_file, toml = settings.env_file, toml_path(settings.text("TEMPORAL_CONFIG_FILE"))
-    if env_file:
-        yield from _check_env_file(settings, env_file)
-    yield from _check_toml(settings, toml)
-    for winner, value in find_rivals(settings):
-        yield warning(f"{winner} wins over {value}", winner.removal, f"or {value.removal}")
-    files = str(env_file or ""), toml, settings.text(CERT[0]), settings.text(CERT_KEY[0])
-    paths = [file for file in files if re.search(PRIVATE, _text(file))]
-    paths.append(settings.text("TEMPORAL_API_KEY_FILE"))
-    for path in filter(os.path.isfile, dict.fromkeys(paths)):
-        if os.name == "posix" and os.stat(path).st_mode & 0o077:
-            text = f"{path} holds a secret, and other users of this machine may read it"
-            yield warning(text, f"chmod 600 {quote(path)}")
-
-
-def _check_env_file(settings: Settings, env_file: Path) -> Iterator[Finding]:
-    text = _text(env_file)
-    for other in () if text else sorted(env_file.parent.glob(".env?*")):
-        parked = other.name == ".env.cloud"  # as the README has it
-        if not parked and re.search(r"(?m)^(export )?TEMPORAL_\w+=.", _text(other)):
-            fix = f"mv {quote(str(other))} {quote(str(env_file))}"
-            yield warning(f"{other} has settings, and is not read", fix)
-    if behind := {name for name in re.findall(BEHIND, text) if not settings.is_set(name)}:
-        text = f"behind a # in .env, and so not set: {', '.join(sorted(behind))}"
-        yield warning(text, "remove the # from the lines you filled in")
-
-
-def _text(path: str | Path) -> str:
+def text_of(path: str | Path) -> str:
+    """The text of a file, or "" if it cannot be read."""
     with suppress(OSError, ValueError):
         return read_file(path).decode(errors="replace")
     return ""
-
-
-def _check_toml(settings: Settings, file: str) -> Iterator[Finding]:
-    """A login that is no credential, and a name that is not a field: the loader ignores both."""
-    content, profile = _text(file), settings.text("TEMPORAL_PROFILE") or "default"
-    if profile in re.findall(OAUTH, content) and not any(map(settings.is_set, CREDENTIALS)):
-        text = f"oauth of profile {profile} is only for the CLI: a worker needs an API key"
-        fix = "temporal cloud apikey create-for-me   # into the profile's api_key, or .env"
-        yield warning(text, fix)
-    source = re.sub(OAUTH, "", content).encode()
-    try:
-        ClientConfig.load(config_source=source, config_file_strict=True, override_env_vars={})
-    except RuntimeError as problem:
-        if field := re.search(r"unknown field `([^`]+)`.*", str(problem)):
-            yield warning(f"{file}: {field[0]}", "correct the name there: it is ignored")

@@ -16,7 +16,7 @@ import pytest
 from temporal_kit import redaction, runtime
 
 from .cloud_front import Certificates, CloudFront
-from .kit import API_KEY, DevServer, Kit
+from .kit import API_KEY, DevServer, Kit, developers_own
 from .world import World
 
 HERE = Path(__file__).parent
@@ -60,7 +60,7 @@ def as_a_process_begins(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """Nothing of the developer's is configured, no secret is known, and no log's level is set."""
-    for name in [name for name in os.environ if name.upper().startswith("TEMPORAL_")]:
+    for name in developers_own():
         monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / "home"))

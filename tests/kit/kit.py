@@ -18,7 +18,10 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import IO, Any
 
+from dotenv import dotenv_values
 from typing_extensions import Self
+
+from temporal_kit.env_file import find_env_file
 
 SOURCE = Path(__file__).resolve().parents[2]
 WORKER, PING = "workers/worker.py", "scripts/start_ping.py"
@@ -270,9 +273,21 @@ def as_delivered(source: str, owners: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def developers_own() -> list[str]:
+    """Names in this environment that are a developer's settings, or are from their `.env`."""
+    env_file = find_env_file(SOURCE / ".env")
+    lines = dotenv_values(env_file) if env_file.is_file() else {}
+    return [
+        name
+        for name, value in os.environ.items()
+        if name.upper().startswith("TEMPORAL_") or lines.get(name) == value
+    ]
+
+
 def clean_environment() -> dict[str, str]:
-    """This process's environment without a setting of the developer's own."""
-    return {k: v for k, v in os.environ.items() if not k.upper().startswith("TEMPORAL_")}
+    """This process's environment without what is the developer's own."""
+    own = developers_own()
+    return {name: value for name, value in os.environ.items() if name not in own}
 
 
 class Kit:

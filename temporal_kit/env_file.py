@@ -1,0 +1,113 @@
+"""`.env`: where it is, what it holds, and what of it is the owner's own."""
+
+import io
+import logging
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from .findings import Finding, error
+from .redaction import remember_secret
+from .settings import HEADER, SECRET_NAME, SETTING_OF
+from .sources import collect, read_file
+
+PROJECT_MARKS = ("pyproject.toml", ".git")
+# Settings of the kit that other libraries read as well.
+SHARED = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+SHORTEST_OWN_SECRET = 8  # letters; passwords such as `postgres` stand in half of all messages
+
+# What each `.env` has held for a name while this process ran.
+_held: defaultdict[tuple[Path, str], set[str]] = defaultdict(set)
+
+
+def find_env_file(beside: Path) -> Path:
+    """The `.env` in this place or in a folder above, up to the project's; else `beside` itself.
+
+    The project's folder is the nearest one with a pyproject.toml or a .git. Without such a folder
+    only `beside` counts.
+    """
+    here = beside.parent
+    for project in (here, *here.parents):
+        if any((project / mark).exists() for mark in PROJECT_MARKS):
+            within = [folder for folder in (here, *here.parents) if folder.is_relative_to(project)]
+            places = [folder / beside.name for folder in within]
+            return next((place for place in places if os.path.lexists(place)), beside)
+    return beside
+
+
+def load_env_file(beside: Path) -> None:
+    """Put your own variables of `.env` into `os.environ`, where they are not set already.
+
+    `beside` is the path of `.env` beside `temporal_client.py`; it may also be in a folder above, up
+    to the project's. To be called before your modules are imported. Temporal's settings stay out of
+    `os.environ`: they are read again while a worker runs, and no child process inherits a key. A
+    file that cannot be read is an error once the settings are read, not here.
+    """
+    for name, value in read_env_file(find_env_file(beside), []).items():
+        if value is not None and (name in SHARED or not is_setting(name)):
+            os.environ.setdefault(name, value)
+
+
+def is_setting(name: str) -> bool:
+    """Whether this is a setting of the kit, by any of its names."""
+    return name in SETTING_OF or name.startswith(HEADER)
+
+
+def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | None]:
+    """The values of `.env` by name; a line like a setting that is not NAME=value is a problem.
+
+    The value is None where there is no `=`. Without such a file there are none.
+    """
+    if not os.path.lexists(path):
+        return {}
+    with collect(problems, ".env cannot be read", f"make sure that {path} is UTF-8 and readable"):
+        data = read_file(path)
+        if b"\0" in data:
+            raise ValueError("it is UTF-16, as PowerShell writes it")
+        text = data.decode("utf-8-sig")
+        logging.getLogger("dotenv.main").disabled = True  # reported here instead
+        lines = dotenv_values(stream=io.StringIO(text))
+        for name in re.findall(r"^(?:\s*\w+\s+)?\s*(TEMPORAL_\w+)", text, re.M):
+            if name not in lines:
+                fix = f"{name}=<value>, with matching quotes or none"
+                problems.append(error(f"the line of {name} in .env is not NAME=value", fix))
+        for name, value in lines.items():
+            _held[path, name].add(value or "")
+        _remember_own_secrets(lines)
+        return lines
+    return {}
+
+
+def comes_from_env_file(path: Path, name: str, value: str) -> bool:
+    """Whether this `.env` has held that value for the name while this process ran.
+
+    Then a variable of the environment is a copy, as `load_dotenv()` or `set -a; source .env` makes
+    it, and the file is what counts, also after it has changed.
+    """
+    return value in _held[path, name]
+
+
+def _remember_own_secrets(values: Mapping[str, str | None]) -> None:
+    """Have the owner's secrets in `.env` hidden, by their names, and the passwords in their URLs.
+
+    One that is also the value, or a part of the value, of something that is no secret is shown.
+    """
+    own = {name: value for name, value in values.items() if value and not is_setting(name)}
+    shown = {*_words(own), *_words(os.environ)}
+    for name, value in own.items():
+        password = value.rpartition("@")[0].rpartition("//")[2].partition(":")[2]  # of a URL
+        for secret in (value if SECRET_NAME.search(name) else "", password):
+            if len(secret) >= SHORTEST_OWN_SECRET and secret not in shown:
+                remember_secret(secret)
+
+
+def _words(variables: Mapping[str, str]) -> Iterator[str]:
+    """The values of variables that are no secrets by their names, and the words in them."""
+    for name, value in variables.items():
+        if not SECRET_NAME.search(name) and "@" not in value:
+            yield value
+            yield from re.split(r"[^\w.-]+", value[:4096])
