@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from .findings import Finding, error
+from .log_records import hide_secrets_in_logs
 from .redaction import remember_secret
 from .settings import HEADER, SECRET_NAME, SETTING_OF
 from .sources import collect, read_file
@@ -47,6 +48,7 @@ def load_env_file(beside: Path) -> None:
     `os.environ`: they are read again while a worker runs, and no child process inherits a key. A
     file that cannot be read is an error once the settings are read, not here.
     """
+    hide_secrets_in_logs()
     for name, value in read_env_file(find_env_file(beside), []).items():
         if value is not None and (name in SHARED or not is_setting(name)):
             os.environ.setdefault(name, value)

@@ -7,12 +7,14 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from .findings import Failure, error
+from .redaction import redact
 from .server import Connect
 from .settings import Settings
 
 if TYPE_CHECKING:
     from temporalio.service import HttpConnectProxyConfig
 
+LONGEST_CAUSE = 1000  # letters of one error
 SPEAKING_TO_THE_SERVER = ("temporalio.bridge.client", "temporalio.service")  # modules of the SDK
 
 
@@ -71,7 +73,7 @@ def causes(problem: BaseException | None) -> Iterator[str]:
     while problem:
         late = "no answer in time" if isinstance(problem, asyncio.TimeoutError) else ""
         text = str(problem).partition("\n")[0] or late
-        yield f"{type(problem).__name__}: {text}"
+        yield f"{type(problem).__name__}: {redact(text, LONGEST_CAUSE)}"
         problem = problem.__cause__
 
 

@@ -1,70 +1,138 @@
-"""The log of a script: to standard error, never in its way, and with every secret hidden."""
+"""The log of a script: the owner's configuration counts; without one, the kit's own handler.
 
+Python hands a record to `logging.lastResort` if no logger on its way has a handler. The kit's
+handler is put there and not on the root logger, where it would make `logging.basicConfig` do
+nothing.
+"""
+
+import atexit
+import functools
 import logging
-import os
-import select
 import sys
-from contextlib import suppress
+from typing import Any
 
 from .explaining import causes
+from .log_handler import NeverBlockingHandler
+from .log_records import hide_secrets_in_logs
 from .redaction import redact
 
 FORMAT = "%(levelname)s - %(message)s"
-LONGEST_LINE = 1000  # letters
-MOST_LINES = 200  # of a record
-PIPE_TAKES = 4000  # bytes; a pipe with any room takes 4 KiB without waiting
+LONGEST_LINE = 1000  # letters of a line of a traceback
+MOST_LINES = 200  # of a traceback
+# Loggers that a `dictConfig` or `fileConfig` must not disable, as those do with all that they do
+# not name: an owner who configures their own log does not mean to silence the worker.
+KEPT = ("temporal_kit", "temporalio", "__main__")
+OF_THE_OWNER = ("temporalio.workflow", "temporalio.activity")  # what their code logs by the SDK
 
 
 def set_up_logging(verbose: bool, formatter: logging.Formatter | None = None) -> None:
-    """Log to standard error, from INFO on; the SDK's own log from WARNING on, unless `verbose`."""
-    logging.raiseExceptions = False  # or a faulty log call would be quoted, secrets and all
+    """Have the kit's lines logged whatever is configured, and everything to stderr if nothing is.
+
+    With nothing configured that is from INFO on, the SDK's own log from WARNING on; or all of it if
+    `verbose`. Each record is as `formatter` has it, or as the kit has it.
+    """
+    hide_secrets_in_logs()
     handler = NeverBlockingHandler()
-    handler.setFormatter(RedactingFormatter(formatter))
-    logging.basicConfig(handlers=[handler], level="DEBUG" if verbose else "INFO")
+    handler.setFormatter(formatter or PlainFormatter(FORMAT))
     if not verbose:
-        logging.getLogger("temporalio").setLevel("WARNING")
-        for own in ("workflow", "activity"):  # what the owner's code logs through the SDK
-            logging.getLogger(f"temporalio.{own}").setLevel("INFO")
+        handler.addFilter(is_for_people)
+    logging.lastResort = handler
+    atexit.register(handler.flush)
+    level = logging.DEBUG if verbose else logging.INFO
+    if verbose or not logging.getLogger().handlers:
+        logging.getLogger().setLevel(level)
+    logging.getLogger("temporal_kit").setLevel(level)
+    keep_enabled()
+    _end_lines_with_the_workflow_id()
+    _configure_only_if_asked()
 
 
-class NeverBlockingHandler(logging.Handler):
-    """Drops lines while the pipe is full, so that its reader cannot block the event loop."""
+def _configure_only_if_asked() -> None:
+    """Have `logging.info(...)` not add a handler to the root logger, as it does if there is none.
 
-    dropped = 0
-    encoding = getattr(sys.stderr, "encoding", "utf-8")  # ASCII has no ✓
+    Python's functions of that kind call `logging.basicConfig()` by themselves: one such line in the
+    owner's code would change the form of all others, and block when nobody reads them.
+    """
+    original = logging.basicConfig
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the record to standard error, line by line."""
-        try:
-            formatted = self.format(record)
-        except Exception as problem:  # a faulty log call must not fail the code that made it
-            formatted = redact(f"{record.levelname} - {record.msg} ({problem})")
-        for line in formatted.split("\n"):
-            if os.name == "posix" and not select.select([], [2], [], 0)[1]:
-                self.dropped += 1
-                continue
-            dropped, self.dropped = self.dropped, 0
-            text = f"({dropped} lines dropped) {line}" if dropped else line
-            with suppress(OSError):  # its reader is gone, or the disk is full
-                os.write(2, text.encode(self.encoding, "backslashreplace")[:PIPE_TAKES] + b"\n")
+    @functools.wraps(original)
+    def basic_config(**options: Any) -> None:
+        asked_by_python = sys._getframe(1).f_globals is vars(logging)
+        if not asked_by_python:
+            original(**options)
+
+    logging.basicConfig = basic_config
 
 
-class RedactingFormatter(logging.Formatter):
-    """Formats by another formatter, then hides secrets, and bounds lines and tracebacks."""
+def flush_log() -> None:
+    """Give what has been logged 1 s to be written; for an end without the interpreter's own."""
+    if logging.lastResort:
+        logging.lastResort.flush()
 
-    def __init__(self, formatter: logging.Formatter | None = None) -> None:
-        super().__init__()
-        self.formatter = formatter or logging.Formatter(FORMAT)
+
+def _end_lines_with_the_workflow_id() -> None:
+    """Have what is logged by `workflow.logger` and `activity.logger` end with the workflow's ID.
+
+    By default it ends with a dictionary of 230 letters. That stays on the record, as
+    `temporal_workflow` or `temporal_activity`.
+    """
+    from temporalio import activity, workflow
+
+    workflow.logger.workflow_info_on_message = False
+    activity.logger.activity_info_on_message = False
+    for name in OF_THE_OWNER:
+        logging.getLogger(name).addFilter(_add_workflow_id)
+
+
+def _add_workflow_id(record: logging.LogRecord) -> bool:
+    known = {
+        **vars(record).get("temporal_activity", {}),
+        **vars(record).get("temporal_workflow", {}),
+    }
+    if workflow_id := known.get("workflow_id") or known.get("activity_id"):
+        record.msg, record.args = f"{record.getMessage()} ({workflow_id})", None
+    return True
+
+
+def is_for_people(record: logging.LogRecord) -> bool:
+    """Leave out what the SDK tells of itself below WARNING."""
+    of_the_sdk = record.name.startswith("temporalio") and record.name not in OF_THE_OWNER
+    return record.levelno >= logging.WARNING or not of_the_sdk
+
+
+class EnabledLogger(logging.Logger):
+    """A logger that cannot be disabled."""
+
+    @property
+    def disabled(self) -> bool:
+        """Never; what `logging.config` sets is ignored."""
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        pass
+
+
+def keep_enabled() -> None:
+    """Have the loggers of the kit, the SDK and the script stay enabled, whatever is configured."""
+    for name in ("temporal_kit", "__main__", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in KEPT and type(logging.getLogger(name)) is logging.Logger:
+            logging.getLogger(name).__class__ = EnabledLogger
+
+
+class PlainFormatter(logging.Formatter):
+    """Lines for people: control characters escaped, tracebacks indented and bounded."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's lines; a traceback's are indented, so that none looks like a record."""
-        text = self.formatter.format(record)
+        lines = super().format(record).split("\n")
+        longest = None
         if record.exc_info:
             chain = list(causes(record.exc_info[1]))
             if len(chain) > 1:  # people read the last line of a traceback
-                text += "\n" + "; because of ".join(chain)
-            text = text.replace("\n", "\n  ")
-        lines = text.split("\n")
-        if len(lines) > MOST_LINES:
-            lines[MOST_LINES // 2 : -MOST_LINES // 2] = ["[cut]"]
-        return "\n".join(redact(line, LONGEST_LINE) for line in lines)
+                lines.append("; because of ".join(chain))
+            lines[1:] = [f"  {line}" for line in lines[1:]]
+            longest = LONGEST_LINE
+            if len(lines) > MOST_LINES:
+                lines[MOST_LINES // 2 : -MOST_LINES // 2] = ["[cut]"]
+        return "\n".join(redact(line, longest or len(line)) for line in lines)

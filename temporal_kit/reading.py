@@ -15,6 +15,7 @@ from temporalio.envconfig import ClientConfigProfile
 
 from .env_file import comes_from_env_file, find_env_file, read_env_file
 from .findings import Finding, error
+from .log_records import hide_secrets_in_logs
 from .problems import find_problems
 from .redaction import remember_secret
 from .settings import (
@@ -55,6 +56,7 @@ def collect_settings(
     environ: Mapping[str, str], env_file: Path | None, defaults: Mapping[str, str]
 ) -> Settings:
     """As `read_settings`, but whatever can be read is returned, with its problems."""
+    hide_secrets_in_logs()
     problems: list[Finding] = []
     path = find_env_file(env_file) if env_file else None
     values = _read_environment_and_env_file(environ, path, problems)

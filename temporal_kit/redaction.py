@@ -49,14 +49,18 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
             yield letters[:-1]
 
 
-def redact(text: str, limit: int = 2000) -> str:
-    """The text on one line: secrets hidden, control characters escaped, cut at `limit` letters."""
+def hide_secrets(text: str) -> str:
+    """The text with `(hidden)` in place of each secret, and nothing else changed."""
     lower = text.lower()
     found = [secret for secret in _secrets if secret in lower]
     for secret in sorted(found, key=len, reverse=True):  # a part must not hide before the whole
         text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE)
-    text = URL_USER.sub(f"{HIDDEN}@", SECRET_FORM.sub(HIDDEN, text))
-    plain = escape_control_characters(text[: limit + 1])
+    return URL_USER.sub(f"{HIDDEN}@", SECRET_FORM.sub(HIDDEN, text))
+
+
+def redact(text: str, limit: int = 2000) -> str:
+    """The text on one line: secrets hidden, control characters escaped, cut at `limit` letters."""
+    plain = escape_control_characters(hide_secrets(text)[: limit + 1])
     return plain if len(plain) <= limit else f"{plain[:limit]} [cut]"
 
 

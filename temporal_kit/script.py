@@ -19,7 +19,7 @@ from typing import NoReturn, cast
 from .explaining import causes
 from .findings import Failure, log
 from .known_errors import explain_known
-from .logs import set_up_logging
+from .logs import flush_log, set_up_logging
 from .runtime import end_runtimes
 from .stopping import (
     cancel_on_signals,
@@ -133,4 +133,6 @@ def _exit_as_the_interpreter_would(code: int) -> NoReturn:
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    os._exit(code if _flush() else 1)
+    code = code if _flush() else 1
+    flush_log()
+    os._exit(code)

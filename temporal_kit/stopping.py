@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from .findings import log
+from .logs import flush_log
 from .watching import lines_running
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
@@ -163,4 +164,5 @@ def end_by_force(loop: asyncio.AbstractEventLoop) -> None:
         for child in multiprocessing.active_children():
             child.kill()
     atexit._run_exitfuncs()
-    os._exit(_stop.exit_codes[-1])  # flushing could block
+    flush_log()
+    os._exit(_stop.exit_codes[-1])  # flushing standard output could block

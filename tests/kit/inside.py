@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from temporal_kit import Settings, read_settings
-from temporal_kit.logs import RedactingFormatter
+from temporal_kit.logs import FORMAT, PlainFormatter
 from temporal_kit.script import _log_error
 
 from .delivered import delivered
@@ -84,7 +84,7 @@ def captured() -> Iterator[None]:
     """Have scripts run in here: settings and standard streams are each script's own."""
     root = logging.getLogger()
     handler = logging.StreamHandler(_Stream("err", 2))
-    handler.setFormatter(RedactingFormatter())
+    handler.setFormatter(PlainFormatter(FORMAT))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", _Stream("out", 1))
         patch.setattr(sys, "stderr", _Stream("err", 2))

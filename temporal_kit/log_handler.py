@@ -1,0 +1,105 @@
+"""A log handler that never holds anybody up: a thread of its own writes to standard error."""
+
+import copy
+import logging
+import os
+import queue
+import select
+import sys
+import threading
+from contextlib import suppress
+from logging.handlers import QueueHandler, QueueListener
+from typing import Any
+
+MOST_WAITING = 10_000  # records; beyond that they are dropped, counted and told
+LONGEST_MESSAGE = 65_536  # letters
+DRAIN_SECONDS = 1.0
+
+
+class NeverBlockingHandler(QueueHandler):
+    """Puts records into a queue that a thread empties: a full pipe blocks that thread alone.
+
+    The queue is a `SimpleQueue`, whose `put` may interrupt itself, as in a signal handler. A
+    process that this one forks has no such thread, and writes for itself.
+    """
+
+    def __init__(self) -> None:
+        self._records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        super().__init__(self._records)
+        self._process = os.getpid()
+        self._writer = Writer(self._records, self)
+        self._writer.start()
+        self._dropped = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record with its message complete, shortened if it is very long.
+
+        It is formatted later, when its arguments may have changed. The exception stays on it, for
+        formatters that want it.
+        """
+        prepared = copy.copy(record)
+        prepared.msg, prepared.args = _shortened(record.getMessage()), None
+        if prepared.exc_text:
+            prepared.exc_text = _shortened(prepared.exc_text)
+        return prepared
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Put the record into the queue, or count it if too many wait there."""
+        if self._process != os.getpid():
+            self._writer.handle(record)
+        elif self._records.qsize() >= MOST_WAITING:
+            self._dropped += 1
+        else:
+            if self._dropped:
+                told, self._dropped = self._dropped, 0
+                text = f"{told} log records were dropped: nobody reads them fast enough"
+                self._records.put(
+                    logging.LogRecord("temporal_kit", logging.WARNING, "", 0, text, None, None)
+                )
+            self._records.put(record)
+
+    def flush(self) -> None:
+        """Wait until all that waits is written, for 1 s at the most."""
+        if self._process == os.getpid():
+            written = threading.Event()
+            self._records.put(written)
+            written.wait(DRAIN_SECONDS)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Nothing is printed of a log call that fails: that would quote what it was given."""
+
+
+class Writer(QueueListener):
+    """Formats the records of a queue and writes them, without a lock that others wait for."""
+
+    def __init__(self, records: "queue.SimpleQueue[Any]", handler: logging.Handler) -> None:
+        super().__init__(records)
+        self._handler = handler
+        self._encoding = getattr(sys.stderr, "encoding", None) or "utf-8"  # ASCII has no ✓
+
+    def handle(self, record: Any) -> None:
+        """Write a record; an event in its place is set, to say that all before it is written."""
+        if isinstance(record, threading.Event):
+            record.set()
+            return
+        try:
+            text = self._handler.format(record)
+        except Exception as problem:  # of a formatter of the owner's
+            text = f"{record.levelname} - {record.getMessage()} ({problem!r} of the formatter)"
+        with suppress(OSError, ValueError):  # its reader is gone, or the disk is full
+            _write(text.encode(self._encoding, "backslashreplace") + b"\n")
+
+
+def _write(data: bytes) -> None:
+    """Write all of it to standard error, however long that takes."""
+    while data:
+        try:
+            data = data[os.write(2, data) :]
+        except BlockingIOError:  # whoever started us has set it so
+            select.select([], [2], [])
+
+
+def _shortened(text: str) -> str:
+    """The text, or its beginning and end if it is very long."""
+    half = LONGEST_MESSAGE // 2
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} [cut] {text[-half:]}"

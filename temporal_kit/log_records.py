@@ -1,0 +1,114 @@
+"""Hides secrets in log records, so that no handler and no formatter of anybody's ever sees one.
+
+What is hidden are the parts of a record (message, arguments, exception, `extra`), before any
+handler gets it: in the output of a formatter it would break JSON, and Sentry and OpenTelemetry have
+none.
+"""
+
+import functools
+import logging
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from .redaction import hide_secrets
+
+# What every record has; everything else on it comes from `extra`.
+STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+LONGEST_CHAIN = 20  # errors that caused each other
+
+
+def hide_secrets_in_logs() -> None:
+    """From now on have no log record of this process show a secret that `redact` would hide.
+
+    `Logger.makeRecord` is replaced, since it is the only place where a record is complete and no
+    handler has it yet: `extra` is added after the record factory has run.
+    """
+    original = logging.Logger.makeRecord
+    if getattr(original, "hides_secrets", False):
+        return
+
+    @functools.wraps(original)
+    def make_record(self: logging.Logger, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = original(self, *args, **kwargs)
+        _hide_in_message(record)
+        _hide_in_exception(record)
+        _hide_in_extra(record)
+        return record
+
+    make_record.hides_secrets = True  # type: ignore[attr-defined]
+    logging.Logger.makeRecord = make_record  # type: ignore[method-assign]
+
+
+def _hide_in_message(record: logging.LogRecord) -> None:
+    """Put message and arguments together if one of them shows a secret, or they do not fit."""
+    try:
+        message = record.getMessage()
+    except Exception as problem:  # a faulty log call must not quote its arguments on standard error
+        message, hidden = "", hide_secrets(f"{record.msg} ({problem})")
+    else:
+        hidden = hide_secrets(message)
+    if hidden != message or (record.args and _shows_secret(record.args)):
+        record.msg, record.args = hidden, None
+
+
+def _hide_in_exception(record: logging.LogRecord) -> None:
+    """Replace an exception whose traceback shows a secret by one that says the same without it."""
+    if record.exc_info and record.exc_info[1]:
+        text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        hidden = hide_secrets(text)
+        if hidden != text:
+            error = _without_secrets(record.exc_info[1])
+            record.exc_info = (type(error), error, record.exc_info[2])
+            record.exc_text = hidden
+    if record.stack_info:
+        record.stack_info = hide_secrets(record.stack_info)
+
+
+def _hide_in_extra(record: logging.LogRecord) -> None:
+    """Hide secrets in what the log call gave as `extra`, and in what adapters added to it."""
+    for name in vars(record).keys() - STANDARD:
+        setattr(record, name, _hide_in_value(getattr(record, name)))
+
+
+def _hide_in_value(value: Any) -> Any:
+    """The value; in its place one without secrets, if it or a part of it shows any."""
+    if not _shows_secret(value):
+        return value
+    if isinstance(value, str):
+        return hide_secrets(value)
+    if isinstance(value, Mapping):
+        return {_hide_in_value(key): _hide_in_value(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hide_in_value(part) for part in value]
+    return hide_secrets(_text(value))
+
+
+def _shows_secret(value: Any) -> bool:
+    text = value if isinstance(value, str) else _text(value)
+    return hide_secrets(text) != text
+
+
+def _text(value: Any) -> str:
+    """How a log would show a value; an object of the owner's may not be able to tell."""
+    try:
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _without_secrets(error: BaseException, left: int = LONGEST_CHAIN) -> BaseException:
+    """An exception with the same name, traceback, causes and notes, and secrets hidden."""
+    kind = type(error)
+    stand_in = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
+    copy: BaseException = stand_in(hide_secrets(str(error)))
+    copy.__traceback__ = error.__traceback__
+    if error.__cause__ and left:
+        copy.__cause__ = _without_secrets(error.__cause__, left - 1)
+    if error.__context__ and left:
+        copy.__context__ = _without_secrets(error.__context__, left - 1)
+    copy.__suppress_context__ = error.__suppress_context__
+    notes = [hide_secrets(note) for note in getattr(error, "__notes__", ())]
+    if notes:
+        copy.__notes__ = notes  # type: ignore[attr-defined]
+    return copy
