@@ -64,6 +64,9 @@ def as_a_process_begins(
         monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / "home"))
+    elsewhere = tmp_path_factory.getbasetemp() / "elsewhere"  # where there is no `.env`
+    elsewhere.mkdir(exist_ok=True)
+    monkeypatch.chdir(elsewhere)
     monkeypatch.setattr(redaction, "_secrets", set())
     names = (None, "temporal_kit", "temporalio", "temporalio.core")
     loggers = [logging.getLogger(name) for name in names]

@@ -183,7 +183,7 @@ def test_no_handler_sees_a_secret(kit: Kit, way: str) -> None:
 
 
 JSON = """
-import logging, random, sys
+import asyncio, logging, random, sys
 sys.path.insert(0, {root!r})
 from json_log import JsonFormatter
 from temporal_kit import run_script
@@ -204,6 +204,8 @@ async def main():
             log.exception("number %d", number, extra={{"number": number, "own": {{"a": (1,)}}}})
     log.info("long " + "x" * 200_000)
     log.info("ids", extra={{"temporal_workflow": {{"workflow_id": "w-1", "run_id": "r"}}}})
+    while not logging.lastResort._records.empty():  # an end waits for 1 s at the most
+        await asyncio.sleep(0.05)
 
 run_script(main, None, formatter=JsonFormatter())
 """
