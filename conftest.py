@@ -1,4 +1,4 @@
-"""Has your tests see your own variables of `.env`, as the worker and the scripts do."""
+"""Loads your own variables from `.env` for your tests, as the worker and the scripts do."""
 
 from pathlib import Path
 

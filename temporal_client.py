@@ -1,8 +1,9 @@
-"""From settings to a connected Temporal client: `client = await get_temporal_client()`."""
+"""Connect to Temporal: `client = await get_temporal_client()`."""
 
 import asyncio
 import os
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,17 @@ DEFAULTS = {
 CONNECT_SECONDS = 8.0
 
 
+@cache  # called once in a process: what you create here lives as long
 def client_options() -> dict[str, Any]:
-    """Options of `Client.connect` for every client: your data converter, interceptors, plugins."""
+    """Your own arguments for every `Client.connect`: data_converter, interceptors, plugins."""
     return {}
 
 
 def load_settings() -> Settings:
     """The environment, then `.env`, then a TOML profile, then DEFAULTS: the first that has it wins.
 
-    Raises `SettingsError` with every problem at once. To take credentials from a vault, set them in
-    `os.environ` before this reads it.
+    Raises `SettingsError` with every problem at once. To use a vault, put its credentials into
+    `os.environ` here, before the `return`.
     """
     return read_settings(os.environ, ENV_FILE, DEFAULTS)
 
@@ -37,15 +39,14 @@ def load_settings() -> Settings:
 async def get_temporal_client(
     settings: Settings | None = None, *, metrics_address: str = "", **overrides: Any
 ) -> Client:
-    """A client that is connected to the server and has found the namespace, within 10 s.
+    """Connect and check that the namespace exists.
 
-    `settings` are read by `load_settings` unless they are given. With a `metrics_address`, as a
-    worker has, the SDK's metrics are served there. `overrides` go to `Client.connect` and win over
-    `client_options`. Raises `SettingsError` for wrong settings, and `Failure`, with what is wrong
-    and the lines that fix it, if the server cannot be reached or refuses.
+    Without `settings`, calls `load_settings`. With a `metrics_address`, which a worker has, serves
+    Prometheus metrics there. `overrides` are arguments of `Client.connect` that win over all others.
+    Raises `SettingsError`, or `Failure` if the server cannot be reached or refuses: printed, either
+    says what is wrong and how to fix it.
     """
     settings = settings or load_settings()
-    own = client_options()
     options: dict[str, Any] = {
         "target_host": settings.address,
         "namespace": settings.namespace,
@@ -53,18 +54,18 @@ async def get_temporal_client(
         "tls": settings.tls,
         "rpc_metadata": settings.headers,
         "http_connect_proxy_config": settings.proxy,
-        "runtime": sdk_runtime(metrics_address, own.get("runtime")),
-        # With the SDK's defaults a worker can stay cut off for a minute after an outage; with
-        # these, for about a second. Servers tolerate one keep-alive every 10 s.
+        # After an outage the SDK's defaults leave a worker cut off for up to a minute, and these
+        # for about a second. Servers reject keep-alives more frequent than every 10 s.
         "connect_timeout": timedelta(seconds=5),
         "keep_alive_config": KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000),
-        # Compression costs a worker 7 % of its CPU per ping; it may pay off for large payloads.
+        # Compression costs a worker 7 % more CPU for small payloads. It may pay off for large ones.
         "grpc_compression": GrpcCompression.NONE,
-        **own,
+        **client_options(),
         **overrides,
     }
+    options["runtime"] = sdk_runtime(metrics_address, options.get("runtime"))
     async with explain_errors(settings, proxy=options["http_connect_proxy_config"]):
         # The SDK waits forever if a server accepts the connection and never responds.
         client = await asyncio.wait_for(Client.connect(**options), CONNECT_SECONDS)
-        await check_namespace(client)  # which connecting does not
+        await check_namespace(client)  # Client.connect does not
     return client

@@ -1,4 +1,4 @@
-"""Your tests. They run on real servers, which come with requirements-dev.txt, and need no network.
+"""Your tests. They run on local Temporal servers, from requirements-dev.txt, and need no network.
 
     python -m pytest
     python test_temporal_local.py     this file alone, without pytest
@@ -10,21 +10,22 @@ from datetime import timedelta
 from temporalio import activity, workflow
 from temporalio.worker import Worker
 
-with workflow.unsafe.imports_passed_through():  # a workflow below has this file imported again
+# For the workflow below the sandbox imports this file again, but not these modules.
+with workflow.unsafe.imports_passed_through():
     from temporal_client import client_options, get_temporal_client
     from temporal_kit.testing import local_server, time_skipping
-    from workers.worker import activities, create_worker
+    from workers.worker import create_worker, open_activities
     from workflows.ping_workflow import PingWorkflow
 
 
 def test_workflow_executes() -> None:
-    """PingWorkflow answers `ok` on a real server, run by the worker as it is."""
+    """PingWorkflow returns `ok` on a real server, run by the worker as workers/worker.py builds it."""
 
     async def ping() -> str:
         async with (
             local_server(get_temporal_client) as (client, settings),
-            activities(client, settings) as registered,
-            create_worker(client, settings, registered) as worker,
+            open_activities(client, settings) as activity_list,
+            create_worker(client, settings, activity_list) as worker,
         ):
             return await client.execute_workflow(
                 PingWorkflow.run, id="ping", task_queue=worker.task_queue
@@ -33,13 +34,12 @@ def test_workflow_executes() -> None:
     assert asyncio.run(ping()) == "ok"
 
 
-# An example for your own: a workflow in which days pass, and its activity. Import both from their
-# modules in your tests.
+# An example: a workflow that waits for days, and its activity. In your tests, import both.
 
 
 @activity.defn
 async def send_reminder(name: str) -> str:
-    """What the test replaces: it would send a mail."""
+    """Would send an email."""
     raise NotImplementedError
 
 
@@ -49,7 +49,7 @@ class ReminderWorkflow:
 
     @workflow.run
     async def run(self, name: str) -> str:
-        """Gives what the activity answers."""
+        """Return the activity's result."""
         await workflow.sleep(timedelta(days=30))
         return await workflow.execute_activity(
             send_reminder, name, start_to_close_timeout=timedelta(seconds=10)
@@ -57,13 +57,13 @@ class ReminderWorkflow:
 
 
 @activity.defn(name="send_reminder")
-async def pretend_to_send(name: str) -> str:
-    """In the place of the real activity, by its name."""
+async def send_reminder_mock(name: str) -> str:
+    """Replaces `send_reminder`, whose name it is registered by."""
     return f"reminded {name}"
 
 
 def test_reminder_after_thirty_days() -> None:
-    """The server of this test skips the time in which a workflow waits."""
+    """The server of this test skips timers, so that thirty days take no time."""
 
     async def remind() -> str:
         async with time_skipping(**client_options()) as env:
@@ -71,7 +71,7 @@ def test_reminder_after_thirty_days() -> None:
                 env.client,
                 task_queue="reminders",
                 workflows=[ReminderWorkflow],
-                activities=[pretend_to_send],
+                activities=[send_reminder_mock],
             ):
                 return await env.client.execute_workflow(
                     ReminderWorkflow.run, "Ada", id="reminder", task_queue="reminders"

@@ -3,8 +3,8 @@
     python scripts/check_temporal_config.py              settings, then the server, step by step
     python scripts/check_temporal_config.py --offline    only the settings
 
-✓ good  ✗ wrong  ⚠ worth knowing  – not reached because an earlier check failed  → what fixes it
-Exits with 0 if a ping could run, else with 1. Secrets are never shown.
+✓ good  ✗ wrong  ⚠ warning  – skipped, because an earlier check failed  → how to fix it
+Exits with 1 if anything is marked ✗, else with 0. Secrets are never shown.
 """
 
 import argparse
@@ -16,29 +16,31 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-load_env_file(ROOT / ".env")  # your own variables, before your modules are imported
+load_env_file(ROOT / ".env")  # puts your own variables into os.environ, before your modules load
 
 from temporal_client import get_temporal_client, load_settings
 from temporal_kit import SettingsError, check, run_script
 
 
 async def main(args: argparse.Namespace) -> int:
-    """Print a line per setting and a line per check."""
+    """Print a line per setting and a line per check; return the exit code."""
     try:
         settings = load_settings()
-    except SettingsError as problem:
-        settings = problem.settings
+    except SettingsError as error:
+        settings = error.settings  # as far as they could be read
     print(settings.table())
     print("\nChecks:")
     levels = []
-    async for finding in check(load_settings, get_temporal_client, offline=args.offline):
+    async for finding in check(
+        load_settings, get_temporal_client, offline=args.offline, task_queue=args.task_queue
+    ):
         print(finding.styled(), flush=True)
         levels.append(finding.level)
     if "error" in levels:
-        print("\nNext: fix what is marked ✗, and run this check again")
+        print("\nNext: fix what is marked ✗, then run this check again")
         return 1
-    polled = levels[-1] == "ok" and not args.offline  # the last step looks for workers
-    worker = "" if polled else "python workers/worker.py in one terminal, and then "
+    worker_polls = not args.offline and levels[-1] == "ok"  # the last check looks for workers
+    worker = "" if worker_polls else "python workers/worker.py in one terminal, then "
     print(f"\nNext: {worker}python scripts/start_ping.py")
     return 0
 
@@ -46,4 +48,5 @@ async def main(args: argparse.Namespace) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--offline", action="store_true", help="check only the settings")
+    parser.add_argument("--task-queue", metavar="NAME", help="default: TEMPORAL_TASK_QUEUE")
     run_script(main, parser)

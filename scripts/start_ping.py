@@ -1,4 +1,4 @@
-"""Start PingWorkflow, wait for its answer and print it: `ok`.
+"""Start PingWorkflow, wait for its result and print it: `ok`.
 
 Exits with 0, with 1 if the ping failed, and with 130 on Ctrl+C.
 """
@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-load_env_file(ROOT / ".env")  # your own variables, before your modules are imported
+load_env_file(ROOT / ".env")  # puts your own variables into os.environ, before your modules load
 
 from temporalio.client import Client
 
@@ -27,23 +27,23 @@ from workflows.ping_workflow import PingWorkflow
 log = logging.getLogger(__name__)
 
 
-async def ping(client: Client, settings: Settings, timeout: float) -> str:
-    """Run PingWorkflow, logging each step; returns its answer, or raises `TimeoutError`."""
-    log.info("Starting PingWorkflow on task queue %r...", settings.task_queue)
+async def ping(client: Client, settings: Settings, task_queue: str, timeout: float) -> str:
+    """Run PingWorkflow and return its result, or raise `asyncio.TimeoutError`."""
+    log.info("Starting PingWorkflow on task queue %r...", task_queue)
     handle = await client.start_workflow(
         PingWorkflow.run,
         id=f"ping-{uuid.uuid4().hex[:12]}",
-        task_queue=settings.task_queue,
-        execution_timeout=timedelta(seconds=timeout + 5),
+        task_queue=task_queue,
+        execution_timeout=timedelta(seconds=timeout + 5),  # the server ends what we gave up on
     )
     log.info("Workflow started: %s", handle.id)
     if link := settings.web_ui_link(handle.id, handle.first_execution_run_id or ""):
         log.info("%s", link)
     log.info("Waiting for result...")
-    async with warn_without_worker(client, settings.task_queue):
-        answer = await asyncio.wait_for(handle.result(), timeout)
+    async with warn_without_worker(client, task_queue):
+        result = await asyncio.wait_for(handle.result(), timeout)
     log.info("✓ Workflow completed successfully")
-    return answer
+    return result
 
 
 async def main(args: argparse.Namespace) -> None:
@@ -52,12 +52,14 @@ async def main(args: argparse.Namespace) -> None:
     log.info("Starting ping workflow...")
     client = await get_temporal_client(settings)
     log.info("Connected to %s", settings.server)
-    async with explain_errors(settings, get_temporal_client):
-        print(printable(await ping(client, settings, args.timeout)))
+    queue = args.task_queue or settings.task_queue
+    # If a call fails, connects again, step by step, to find out why.
+    async with explain_errors(settings, connect=get_temporal_client):
+        print(printable(await ping(client, settings, queue, args.timeout)))
 
 
 def seconds(text: str) -> float:
-    """A number of seconds above 0, for argparse."""
+    """Convert an argument to a number of seconds above 0; argparse shows this function's name."""
     if not 0 < float(text) < 1e8:
         raise ValueError
     return float(text)
@@ -65,6 +67,7 @@ def seconds(text: str) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    about = "seconds to wait for the answer (default: 60)"
-    parser.add_argument("--timeout", type=seconds, default=60.0, metavar="SECONDS", help=about)
+    parser.add_argument("--task-queue", metavar="NAME", help="default: TEMPORAL_TASK_QUEUE")
+    wait = "how long to wait for the result (default: 60)"
+    parser.add_argument("--timeout", type=seconds, default=60.0, metavar="SECONDS", help=wait)
     run_script(main, parser)

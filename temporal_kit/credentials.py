@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .findings import Failure, log
+from .own_thread import in_own_thread
 from .redaction import redact
 from .server import Connect
 from .settings import Settings
@@ -27,19 +28,28 @@ async def follow_credentials(
     `settings` are those of the client in use; `connect(settings)` makes the next one. New
     credentials that do not work are logged once, and the client in use stays.
     """
-    in_use = last_seen = settings
+    in_use, last_failure = settings, None
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
-        fresh = last_seen
+        now_read: Settings | None = None
         try:
-            fresh = await asyncio.to_thread(load_settings)  # a network drive may not answer
-            if fresh.profile != in_use.profile:
-                use(await connect(fresh))
-                in_use = fresh
+            now_read = await in_own_thread(load_settings)  # a network drive may not answer
+            if now_read.profile != in_use.profile:
+                use(await connect(now_read))
+                in_use = now_read
                 log.info("Credentials changed: the new ones are in use")
+            last_failure = None
         except Exception as problem:
-            fresh = getattr(problem, "settings", None) or fresh
-            if fresh != last_seen:  # not by its text: the SDK words one failure in several ways
+            failure = _what_failed(problem, now_read)
+            if failure != last_failure:
                 text = problem if isinstance(problem, Failure) else redact(repr(problem))
                 log.error("Changed settings not applied, the old ones stay in use:\n%s", text)
-        last_seen = fresh
+            last_failure = failure
+
+
+def _what_failed(problem: Exception, settings: Settings | None) -> object:
+    """What makes a failure the same as the one before: the settings that were read, if any were.
+
+    Not what it says: the SDK words one failure in several ways.
+    """
+    return settings or getattr(problem, "settings", None) or repr(problem)

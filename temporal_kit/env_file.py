@@ -6,20 +6,24 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from .findings import Finding, error
 from .log_records import hide_secrets_in_logs
-from .redaction import remember_secret
+from .redaction import password_in_url, remember_secret
 from .settings import HEADER, SECRET_NAME, SETTING_OF
 from .sources import collect, read_file
 
 PROJECT_MARKS = ("pyproject.toml", ".git")
 # Settings of the kit that other libraries read as well.
 SHARED = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
-SHORTEST_OWN_SECRET = 8  # letters; passwords such as `postgres` stand in half of all messages
+SHORTEST_OWN_SECRET = 8  # characters; short words appear in half of all messages
+# `TEMPORAL_X` at the beginning of a line, or behind one word, such as `export` or `set`.
+SETTING_LINE = re.compile(r"^(?:\s*\w+\s+)?\s*(TEMPORAL_\w+)", re.M)
 
 # What each `.env` has held for a name while this process ran.
 _held: defaultdict[tuple[Path, str], set[str]] = defaultdict(set)
@@ -40,6 +44,12 @@ def find_env_file(beside: Path) -> Path:
     return beside
 
 
+@cache
+def at_start() -> dict[str, str]:
+    """The environment as it was before any `.env` was loaded."""
+    return dict(os.environ)
+
+
 def load_env_file(beside: Path) -> None:
     """Put your own variables of `.env` into `os.environ`, where they are not set already.
 
@@ -49,6 +59,7 @@ def load_env_file(beside: Path) -> None:
     file that cannot be read is an error once the settings are read, not here.
     """
     hide_secrets_in_logs()
+    at_start()
     for name, value in read_env_file(find_env_file(beside), []).items():
         if value is not None and (name in SHARED or not is_setting(name)):
             os.environ.setdefault(name, value)
@@ -60,9 +71,10 @@ def is_setting(name: str) -> bool:
 
 
 def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | None]:
-    """The values of `.env` by name; a line like a setting that is not NAME=value is a problem.
+    """The values of `.env` by name; a line like a setting that cannot be parsed is a problem.
 
-    The value is None where there is no `=`. Without such a file there are none.
+    The value is None where there is no `=`. Without such a file there are none. What has been read
+    is remembered: its secrets for redaction, its values for `comes_from_env_file`.
     """
     if not os.path.lexists(path):
         return {}
@@ -73,15 +85,23 @@ def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | Non
         text = data.decode("utf-8-sig")
         logging.getLogger("dotenv.main").disabled = True  # reported here instead
         lines = dotenv_values(stream=io.StringIO(text))
-        for name in re.findall(r"^(?:\s*\w+\s+)?\s*(TEMPORAL_\w+)", text, re.M):
-            if name not in lines:
-                fix = f"{name}=<value>, with matching quotes or none"
-                problems.append(error(f"the line of {name} in .env is not NAME=value", fix))
+        problems.extend(_find_unparsed_lines(text, lines))
         for name, value in lines.items():
             _held[path, name].add(value or "")
         _remember_own_secrets(lines)
         return lines
     return {}
+
+
+def _find_unparsed_lines(text: str, parsed: Mapping[str, str | None]) -> Iterator[Finding]:
+    """Settings whose lines cannot be parsed; what looks like one within a quoted text is none."""
+    unparsed = "".join(
+        line.original.string for line in parse_stream(io.StringIO(text)) if line.error
+    )
+    for name in SETTING_LINE.findall(unparsed):
+        if name not in parsed:
+            fix = f"{name}=<value>, with matching quotes or none"
+            yield error(f"the line of {name} in .env is not NAME=value", fix)
 
 
 def comes_from_env_file(path: Path, name: str, value: str) -> bool:
@@ -99,12 +119,12 @@ def _remember_own_secrets(values: Mapping[str, str | None]) -> None:
     One that is also the value, or a part of the value, of something that is no secret is shown.
     """
     own = {name: value for name, value in values.items() if value and not is_setting(name)}
-    shown = {*_words(own), *_words(os.environ)}
-    for name, value in own.items():
-        password = value.rpartition("@")[0].rpartition("//")[2].partition(":")[2]  # of a URL
-        for secret in (value if SECRET_NAME.search(name) else "", password):
-            if len(secret) >= SHORTEST_OWN_SECRET and secret not in shown:
-                remember_secret(secret)
+    secrets = [value for name, value in own.items() if SECRET_NAME.search(name)]
+    secrets += [password_in_url(value) for value in own.values()]
+    not_secret = {*_words(own), *_words(os.environ)}
+    for secret in secrets:
+        if len(secret) >= SHORTEST_OWN_SECRET and secret not in not_secret:
+            remember_secret(secret)
 
 
 def _words(variables: Mapping[str, str]) -> Iterator[str]:

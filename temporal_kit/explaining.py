@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .findings import Failure, error
+from .findings import Failure, Finding, error
 from .redaction import redact
 from .server import Connect
 from .settings import Settings
@@ -70,22 +70,35 @@ async def explain(
 
 def causes(problem: BaseException | None) -> Iterator[str]:
     """An error and its causes, one line each: with the SDK, the last ones tell the most."""
-    while problem:
-        late = "no answer in time" if isinstance(problem, asyncio.TimeoutError) else ""
-        text = str(problem).partition("\n")[0] or late
-        yield f"{type(problem).__name__}: {redact(text, LONGEST_CAUSE)}"
+    for cause in chain(problem):
+        late = "no answer in time" if isinstance(cause, asyncio.TimeoutError) else ""
+        text = str(cause).partition("\n")[0] or late
+        yield f"{type(cause).__name__}: {redact(text, LONGEST_CAUSE)}"
+
+
+def chain(problem: BaseException | None) -> list[BaseException]:
+    """An error and its causes, the root cause last; each once, though they may form a circle."""
+    found: list[BaseException] = []
+    while problem is not None and problem not in found:
+        found.append(problem)
         problem = problem.__cause__
+    return found
 
 
 async def check(
-    load_settings: Callable[[], Settings], connect: Connect, *, offline: bool = False
-) -> AsyncIterator[Any]:
+    load_settings: Callable[[], Settings],
+    connect: Connect,
+    *,
+    offline: bool = False,
+    task_queue: str | None = None,
+) -> AsyncIterator[Finding]:
     """Check the settings and, unless `offline`, the server, step by step; yields each `Finding`.
 
     `load_settings` and `connect` are those of `temporal_client`. Wrong settings are findings among
-    the others. A step that could not be reached is one with the level "skipped".
+    the others. A step that could not be reached is one with the level "skipped". Workers are looked
+    for on `task_queue`, or on that of the settings.
     """
     from .doctor import check_everything
 
-    async for finding in check_everything(load_settings, connect, offline=offline):
+    async for finding in check_everything(load_settings, connect, offline, task_queue):
         yield finding

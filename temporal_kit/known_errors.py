@@ -1,10 +1,12 @@
 """Errors of the SDK that speak for themselves: told in a line or two, without a traceback."""
 
 import traceback
+from pathlib import Path
+from types import TracebackType
 
 from temporalio.service import RPCError
 
-from .explaining import causes
+from .explaining import causes, chain
 from .findings import Finding, error
 from .registration import is_the_owners, short_path
 
@@ -21,6 +23,11 @@ def explain_known(problem: Exception) -> Finding | None:
         return error(f"the server answers {problem.status.name}: {problem.message}")
     if str(problem).startswith(SANDBOX_REFUSES):
         return _explain_sandbox(problem)
+    if isinstance(problem, AttributeError) and problem.name == "intercept_client":
+        text = (
+            f"{type(problem.obj).__name__} in client_options() is an interceptor for workers alone"
+        )
+        return error(text, "interceptors=[...] in create_worker, in workers/worker.py")
     return None
 
 
@@ -29,20 +36,35 @@ def _explain_sandbox(problem: Exception) -> Finding:
 
     The SDK names neither import nor line: they are in the traceback of the first cause.
     """
-    *_, cause = _chain(problem)
+    *_, cause = chain(problem)
     said = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
     text = f"{problem}: {said}"
     for frame in traceback.extract_tb(cause.__traceback__):
-        if is_the_owners(frame.filename) and "temporal_client" not in frame.filename:
+        if is_the_owners(frame.filename) and Path(frame.filename).name != "temporal_client.py":
             text = f"{short_path(frame.filename)}, line {frame.lineno}: {frame.line}: {said}"
     fix = "with workflow.unsafe.imports_passed_through():   # around it, if it is an import"
     return error(text, fix, "or move it into an activity")
 
 
-def _chain(problem: BaseException | None) -> list[BaseException]:
-    """An error and its causes, the first of them last."""
-    found = []
-    while problem:
-        found.append(problem)
-        problem = problem.__cause__
-    return found
+def without_groups(problem: Exception) -> list[Exception]:
+    """The error, or those in it if it is a group of errors, as a task group raises."""
+    inner = getattr(problem, "exceptions", None)  # ExceptionGroup is new in Python 3.11
+    if not isinstance(inner, tuple):
+        return [problem]
+    return [error for part in inner for error in without_groups(part)]
+
+
+def owners_part(problem: Exception) -> Exception:
+    """The error with only the owner's frames in its traceback, if there are any.
+
+    Where it began and how it was reached is in their code; the SDK's and asyncio's frames between
+    are a screen of somebody else's.
+    """
+    for raised in chain(problem):
+        frames = [*traceback.walk_tb(raised.__traceback__)]
+        own = [(f, line) for f, line in frames if is_the_owners(f.f_code.co_filename)]
+        rest: TracebackType | None = None
+        for frame, line in reversed(own):
+            rest = TracebackType(rest, frame, frame.f_lasti, line)
+        raised.__traceback__ = rest or raised.__traceback__
+    return problem

@@ -12,7 +12,7 @@ from logging.handlers import QueueHandler, QueueListener
 from typing import Any
 
 MOST_WAITING = 10_000  # records; beyond that they are dropped, counted and told
-LONGEST_MESSAGE = 65_536  # letters
+LONGEST_MESSAGE = 65_536  # characters
 DRAIN_SECONDS = 1.0
 
 
@@ -50,17 +50,22 @@ class NeverBlockingHandler(QueueHandler):
         elif self._records.qsize() >= MOST_WAITING:
             self._dropped += 1
         else:
-            if self._dropped:
-                told, self._dropped = self._dropped, 0
-                text = f"{told} log records were dropped: nobody reads them fast enough"
-                self._records.put(
-                    logging.LogRecord("temporal_kit", logging.WARNING, "", 0, text, None, None)
-                )
+            self._tell_of_dropped()
             self._records.put(record)
+
+    def _tell_of_dropped(self) -> None:
+        """Put a record into the queue that says how many were dropped, if any were."""
+        if self._dropped:
+            count, self._dropped = self._dropped, 0
+            text = f"{count} log records dropped: standard error is not read fast enough"
+            self._records.put(
+                logging.LogRecord("temporal_kit", logging.WARNING, "", 0, text, None, None)
+            )
 
     def flush(self) -> None:
         """Wait until all that waits is written, for 1 s at the most."""
         if self._process == os.getpid():
+            self._tell_of_dropped()
             written = threading.Event()
             self._records.put(written)
             written.wait(DRAIN_SECONDS)
@@ -83,11 +88,12 @@ class Writer(QueueListener):
             record.set()
             return
         try:
-            text = self._handler.format(record)
-        except Exception as problem:  # of a formatter of the owner's
-            text = f"{record.levelname} - {record.getMessage()} ({problem!r} of the formatter)"
+            data = self._handler.format(record).encode(self._encoding, "backslashreplace")
+        except Exception as problem:  # the owner's formatter has failed
+            text = f"{record.levelname} - {record.getMessage()} (the formatter failed: {problem!r})"
+            data = text.encode(self._encoding, "backslashreplace")
         with suppress(OSError, ValueError):  # its reader is gone, or the disk is full
-            _write(text.encode(self._encoding, "backslashreplace") + b"\n")
+            _write(data + b"\n")
 
 
 def _write(data: bytes) -> None:

@@ -11,11 +11,10 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from .redaction import hide_secrets
+from .redaction import HIDDEN, hide_secrets
 
 # What every record has; everything else on it comes from `extra`.
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}
-LONGEST_CHAIN = 20  # errors that caused each other
 
 
 def hide_secrets_in_logs() -> None:
@@ -45,7 +44,7 @@ def _hide_in_message(record: logging.LogRecord) -> None:
     try:
         message = record.getMessage()
     except Exception as problem:  # a faulty log call must not quote its arguments on standard error
-        message, hidden = "", hide_secrets(f"{record.msg} ({problem})")
+        message, hidden = "", hide_secrets(f"{_text(record.msg)} ({problem!r})")
     else:
         hidden = hide_secrets(message)
     if hidden != message or (record.args and _shows_secret(record.args)):
@@ -68,7 +67,10 @@ def _hide_in_exception(record: logging.LogRecord) -> None:
 def _hide_in_extra(record: logging.LogRecord) -> None:
     """Hide secrets in what the log call gave as `extra`, and in what adapters added to it."""
     for name in vars(record).keys() - STANDARD:
-        setattr(record, name, _hide_in_value(getattr(record, name)))
+        try:
+            setattr(record, name, _hide_in_value(getattr(record, name)))
+        except RecursionError:  # it contains itself
+            setattr(record, name, HIDDEN)
 
 
 def _hide_in_value(value: Any) -> Any:
@@ -90,25 +92,35 @@ def _shows_secret(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    """How a log would show a value; an object of the owner's may not be able to tell."""
+    """How a log would show a value; the `__repr__` of the owner's objects may fail."""
     try:
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else repr(value)
     except Exception:
         return f"<{type(value).__name__}>"
 
 
-def _without_secrets(error: BaseException, left: int = LONGEST_CHAIN) -> BaseException:
-    """An exception with the same name, traceback, causes and notes, and secrets hidden."""
+def _without_secrets(
+    error: BaseException, made: dict[int, BaseException] | None = None
+) -> BaseException:
+    """An exception with the same name, traceback, causes and notes, and secrets hidden.
+
+    `made` has those that have been made already, by the identity of what they stand for: an error
+    is often the cause and the context of another one.
+    """
+    made = {} if made is None else made
+    if id(error) in made:
+        return made[id(error)]
     kind = type(error)
     stand_in = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
-    copy: BaseException = stand_in(hide_secrets(str(error)))
-    copy.__traceback__ = error.__traceback__
-    if error.__cause__ and left:
-        copy.__cause__ = _without_secrets(error.__cause__, left - 1)
-    if error.__context__ and left:
-        copy.__context__ = _without_secrets(error.__context__, left - 1)
-    copy.__suppress_context__ = error.__suppress_context__
+    clean: BaseException = stand_in(hide_secrets(str(error)))
+    made[id(error)] = clean
+    clean.__traceback__ = error.__traceback__
+    if error.__cause__:
+        clean.__cause__ = _without_secrets(error.__cause__, made)
+    if error.__context__:
+        clean.__context__ = _without_secrets(error.__context__, made)
+    clean.__suppress_context__ = error.__suppress_context__
     notes = [hide_secrets(note) for note in getattr(error, "__notes__", ())]
     if notes:
-        copy.__notes__ = notes  # type: ignore[attr-defined]
-    return copy
+        clean.__notes__ = notes  # type: ignore[attr-defined]
+    return clean

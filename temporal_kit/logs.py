@@ -14,10 +14,10 @@ from typing import Any
 from .explaining import causes
 from .log_handler import NeverBlockingHandler
 from .log_records import hide_secrets_in_logs
-from .redaction import redact
+from .redaction import escape_control_characters, redact
 
 FORMAT = "%(levelname)s - %(message)s"
-LONGEST_LINE = 1000  # letters of a line of a traceback
+LONGEST_LINE = 1000  # characters, of a traceback's line
 MOST_LINES = 200  # of a traceback
 # Loggers that a `dictConfig` or `fileConfig` must not disable, as those do with all that they do
 # not name: an owner who configures their own log does not mean to silence the worker.
@@ -32,19 +32,29 @@ def set_up_logging(verbose: bool, formatter: logging.Formatter | None = None) ->
     `verbose`. Each record is as `formatter` has it, or as the kit has it.
     """
     hide_secrets_in_logs()
+    _install_last_resort(formatter or PlainFormatter(FORMAT), everything=verbose)
+    _set_levels(verbose)
+    _keep_enabled()
+    _end_lines_with_the_workflow_id()
+    _configure_only_if_asked()
+
+
+def _install_last_resort(formatter: logging.Formatter, everything: bool) -> None:
+    """Log to standard error what no other handler takes."""
     handler = NeverBlockingHandler()
-    handler.setFormatter(formatter or PlainFormatter(FORMAT))
-    if not verbose:
-        handler.addFilter(is_for_people)
+    handler.setFormatter(formatter)
+    if not everything:
+        handler.addFilter(drop_sdk_chatter)
     logging.lastResort = handler
     atexit.register(handler.flush)
+
+
+def _set_levels(verbose: bool) -> None:
+    """Let the kit's lines pass, and everybody's unless the owner has configured the root."""
     level = logging.DEBUG if verbose else logging.INFO
     if verbose or not logging.getLogger().handlers:
         logging.getLogger().setLevel(level)
     logging.getLogger("temporal_kit").setLevel(level)
-    keep_enabled()
-    _end_lines_with_the_workflow_id()
-    _configure_only_if_asked()
 
 
 def _configure_only_if_asked() -> None:
@@ -73,7 +83,7 @@ def flush_log() -> None:
 def _end_lines_with_the_workflow_id() -> None:
     """Have what is logged by `workflow.logger` and `activity.logger` end with the workflow's ID.
 
-    By default it ends with a dictionary of 230 letters. That stays on the record, as
+    By default it ends with a dictionary of 230 characters. That stays on the record, as
     `temporal_workflow` or `temporal_activity`.
     """
     from temporalio import activity, workflow
@@ -94,8 +104,8 @@ def _add_workflow_id(record: logging.LogRecord) -> bool:
     return True
 
 
-def is_for_people(record: logging.LogRecord) -> bool:
-    """Leave out what the SDK tells of itself below WARNING."""
+def drop_sdk_chatter(record: logging.LogRecord) -> bool:
+    """Drop the SDK's own records below WARNING."""
     of_the_sdk = record.name.startswith("temporalio") and record.name not in OF_THE_OWNER
     return record.levelno >= logging.WARNING or not of_the_sdk
 
@@ -113,11 +123,12 @@ class EnabledLogger(logging.Logger):
         pass
 
 
-def keep_enabled() -> None:
+def _keep_enabled() -> None:
     """Have the loggers of the kit, the SDK and the script stay enabled, whatever is configured."""
-    for name in ("temporal_kit", "__main__", *logging.root.manager.loggerDict):
-        if name.partition(".")[0] in KEPT and type(logging.getLogger(name)) is logging.Logger:
-            logging.getLogger(name).__class__ = EnabledLogger
+    for name in (*KEPT, "temporalio.core", *logging.root.manager.loggerDict):
+        logger = logging.getLogger(name)
+        if name.partition(".")[0] in KEPT and type(logger) is logging.Logger:
+            logger.__class__ = EnabledLogger
 
 
 class PlainFormatter(logging.Formatter):
@@ -125,14 +136,14 @@ class PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's lines; a traceback's are indented, so that none looks like a record."""
-        lines = super().format(record).split("\n")
-        longest = None
-        if record.exc_info:
-            chain = list(causes(record.exc_info[1]))
-            if len(chain) > 1:  # people read the last line of a traceback
-                lines.append("; because of ".join(chain))
-            lines[1:] = [f"  {line}" for line in lines[1:]]
-            longest = LONGEST_LINE
-            if len(lines) > MOST_LINES:
-                lines[MOST_LINES // 2 : -MOST_LINES // 2] = ["[cut]"]
-        return "\n".join(redact(line, longest or len(line)) for line in lines)
+        message, *rest = super().format(record).split("\n")
+        if not record.exc_info:
+            return "\n".join(map(escape_control_characters, (message, *rest)))
+        chain = list(causes(record.exc_info[1]))
+        if len(chain) > 1:  # people read the last line of a traceback
+            rest.append("; because of ".join(chain))
+        lines = [message, *(f"  {line}" for line in rest)]
+        if len(lines) > MOST_LINES:
+            half = MOST_LINES // 2
+            lines = [*lines[:half], "[cut]", *lines[-half:]]
+        return "\n".join(redact(line, LONGEST_LINE) for line in lines)

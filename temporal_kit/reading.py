@@ -2,6 +2,10 @@
 
 The first of them that has a value wins. Temporal's own loader, `temporalio.envconfig`, turns the
 result into a connection, so every official name works here as it does for the `temporal` command.
+
+TEMPORAL_API_KEY in `.env`, for example: `read_env_file` parses the file, `_read_layer` makes a
+`Value` of the line, `collect_settings` finds that nothing above sets a key, `_load_profile` hands
+it to the loader, and `Settings.api_key` is what `get_temporal_client` gives to `Client.connect`.
 """
 
 import os
@@ -9,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote
 
 from temporalio.envconfig import ClientConfigProfile
 
@@ -17,7 +20,7 @@ from .env_file import comes_from_env_file, find_env_file, read_env_file
 from .findings import Finding, error
 from .log_records import hide_secrets_in_logs
 from .problems import find_problems
-from .redaction import remember_secret
+from .redaction import password_in_url, remember_secret
 from .settings import (
     CERT,
     CERT_KEY,
@@ -31,7 +34,7 @@ from .settings import (
 )
 from .sources import collect, read_file, read_profile
 
-LONGEST_VALUE = 65_536  # letters
+LONGEST_VALUE = 65_536  # characters
 SETTING_LIKE = re.compile(r"(\$env:)?te?[mp]", re.I)  # may be a misspelled setting
 NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python represents bytes that are no text
 
@@ -55,21 +58,43 @@ def read_settings(
 def collect_settings(
     environ: Mapping[str, str], env_file: Path | None, defaults: Mapping[str, str]
 ) -> Settings:
-    """As `read_settings`, but whatever can be read is returned, with its problems."""
+    """As `read_settings`, but what can be read is returned, with its problems."""
     hide_secrets_in_logs()
     problems: list[Finding] = []
-    path = find_env_file(env_file) if env_file else None
+    environment_only = environ.get("TEMPORAL_ENVIRONMENT_ONLY", "").strip().lower() in ("true", "1")
+    path = find_env_file(env_file) if env_file and not environment_only else None
     values = _read_environment_and_env_file(environ, path, problems)
-    given = {value.setting: value.text for value in reversed(values)}  # the first source wins
-    if env_file or given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
-        source = f"profile {given.get('TEMPORAL_PROFILE', 'default')}"
-        values += _read_layer(source, read_profile(given, problems), "", problems)
-    complete = not problems
-    effective = {thing(value.setting): value for value in reversed(values) if value.setting}
-    texts = {name: _text(value, problems) for name, value in effective.items()}
-    _take_key_out_of_certificate(values, effective, texts)
-    profile = _load_profile({**defaults, **texts})
-    return Settings(tuple(values), profile, tuple(problems), complete, path, defaults)
+    if not environment_only:
+        values += _read_toml_profile(values, env_file is not None, problems)
+    complete = not problems  # the files that values name are no sources, and are read below
+    winners: dict[str, Value] = {}
+    for value in reversed(values):  # lowest priority first, so that a higher one replaces it
+        if value.setting:
+            winners[thing(value.setting)] = value
+    texts = {name: _text(value, problems) for name, value in winners.items()}
+    _take_key_out_of_certificate(values, winners, texts)  # may add to values and texts
+    return Settings(
+        values=tuple(values),
+        profile=_load_profile({**defaults, **texts}),
+        problems=tuple(problems),
+        complete=complete,
+        env_file=path,
+        defaults=defaults,
+    )
+
+
+def _read_toml_profile(above: list[Value], expected: bool, problems: list[Finding]) -> list[Value]:
+    """The values of the TOML file's profile; `above` has those of the layers above it.
+
+    Unless it is `expected`, it is read only if they name the file or the profile.
+    """
+    given: dict[str, str] = {}
+    for value in above:  # highest priority first
+        given.setdefault(value.setting, value.text)
+    if not expected and not given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
+        return []
+    source = f"profile {given.get('TEMPORAL_PROFILE', 'default')}"
+    return _read_layer(source, read_profile(given, problems), "", problems)
 
 
 def _read_environment_and_env_file(
@@ -92,20 +117,28 @@ def _read_layer(
     """One source's values, without blank ones; relative paths start from `folder`."""
     values = []
     for name in sorted(layer):
-        setting = name if name.startswith(HEADER) else SETTING_OF.get(name, "")
-        text = (layer[name] or "").strip()
+        setting = _setting_of(name)
         if not setting and not SETTING_LIKE.match(name):
             continue
+        text = (layer[name] or "").strip()
         _remember_secrets(setting or name, text)
         if setting and (len(text) > LONGEST_VALUE or NOT_UTF8.search(text)):
             unfit = f"{name} ({source}) must be UTF-8 text of 64 KiB or less"
             problems.append(error(unfit, f"{name}=<your value>"))
-        elif text and setting.endswith(("_PATH", "_FILE")):
-            path = os.path.join(folder, os.path.expanduser(text))
-            values.append(Value(setting, name, source, path))
-        elif text or setting.startswith(HEADER):  # a blank header removes the profile's
+            continue
+        is_header = setting.startswith(HEADER)
+        if text and setting.endswith(("_PATH", "_FILE")) and not is_header:
+            text = os.path.join(folder, os.path.expanduser(text))
+        if text or is_header:  # a blank header removes the profile's
             values.append(Value(setting, name, source, text))
     return values
+
+
+def _setting_of(name: str) -> str:
+    """The setting that goes by this name, or ""; headers are the same in any case."""
+    if name.startswith(HEADER):
+        return HEADER + name.removeprefix(HEADER).upper().replace("-", "_")
+    return SETTING_OF.get(name, "")
 
 
 def _remember_secrets(name: str, text: str) -> None:
@@ -113,8 +146,7 @@ def _remember_secrets(name: str, text: str) -> None:
     if SECRET_NAME.search(name):
         remember_secret(text)
         remember_secret(text.rpartition(" ")[2])  # of `Bearer <key>`
-    login = text.rpartition("@")[0].rpartition("//")[2]  # of a URL, as HTTPS_PROXY
-    remember_secret(unquote(login.partition(":")[2]))
+    remember_secret(password_in_url(text))  # as in HTTPS_PROXY
 
 
 def _text(value: Value, problems: list[Finding]) -> str:
@@ -131,19 +163,21 @@ def _text(value: Value, problems: list[Finding]) -> str:
 
 
 def _take_key_out_of_certificate(
-    values: list[Value], effective: Mapping[str, Value], texts: dict[str, str]
+    values: list[Value], winners: Mapping[str, Value], texts: dict[str, str]
 ) -> None:
     """Where one PEM holds certificate and key, have it set the key too, in its own layer.
 
     A key that is set in the same layer or above counts all the same; one beneath does not.
     """
-    cert, key = effective.get(CERT[1]), effective.get(CERT_KEY[1])
-    if cert is None or "PRIVATE KEY-----" not in texts[CERT[1]]:
+    cert_text, key_text = CERT[1], CERT_KEY[1]
+    cert, key = winners.get(cert_text), winners.get(key_text)
+    if cert is None or "PRIVATE KEY-----" not in texts[cert_text]:
         return
-    above = [value.source for value in values[: values.index(cert)]] + [cert.source]
-    if key is None or key.source not in above:
-        texts[CERT_KEY[1]] = texts[CERT[1]]
-        values.insert(values.index(cert) + 1, replace(cert, setting=CERT_KEY[1]))
+    after_cert = values.index(cert) + 1
+    sources_that_win = {value.source for value in values[:after_cert]}
+    if key is None or key.source not in sources_that_win:
+        texts[key_text] = texts[cert_text]
+        values.insert(after_cert, replace(cert, setting=key_text))
 
 
 def _load_profile(texts: Mapping[str, str]) -> ClientConfigProfile:

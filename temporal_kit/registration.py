@@ -1,14 +1,15 @@
-"""Finds workflows and activities that are defined, but that a worker has not registered."""
+"""Finds what is defined for a worker, but not registered by it."""
 
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-DEFINITIONS = "__temporal_workflow_definition", "__temporal_activity_definition"  # set by `defn`
+# What `workflow.defn`, `activity.defn` and Nexus' operation decorators leave on what they decorate.
+WORKFLOW, ACTIVITY = "__temporal_workflow_definition", "__temporal_activity_definition"
+NEXUS_OPERATION = "__nexus_operation_factory__"
 PACKAGE = str(Path(__file__).parent) + os.sep
 INSTALLED = tuple(
     sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
@@ -17,7 +18,7 @@ INSTALLED = tuple(
 
 def is_the_owners(file: str) -> bool:
     """Whether a source file belongs to the program: not to Python, a package or this kit."""
-    installed = file.startswith(INSTALLED) or "site-packages" in file
+    installed = file.startswith(INSTALLED) or "site-packages" in file or "dist-packages" in file
     return os.path.isabs(file) and not installed and not file.startswith(PACKAGE)
 
 
@@ -34,24 +35,44 @@ def main_file() -> str:
 
 
 def unregistered(registered: Iterable[Any]) -> list[str]:
-    """Names of the loaded workflows and activities of the program that are not among these."""
-    modules = [module for module in [*sys.modules.values()] if _is_own_module(module)]
-    names = {module.__name__ for module in modules}
-    things = [
-        thing
-        for module in modules
-        for thing in vars(module).values()
-        if getattr(thing, "__module__", "") in names  # and not imported from elsewhere
-    ]
-    methods = [part for thing in things if isinstance(thing, type) for part in vars(thing).values()]
-    return sorted(_defined_names([*things, *methods]) - _defined_names(registered))
+    """Names of workflows, activities and Nexus handlers that somebody has forgotten to register.
+
+    `registered` are a worker's. Looked at are the modules that one of these comes from: others may
+    be for other workers. A worker without any workflow leaves those to others too.
+    """
+    registered = list(registered)
+    known = {name for thing in registered for name in _names(thing)}
+    modules = {_module(thing) for thing in registered} - {"__main__"}
+    defined = [thing for module in modules for thing in _defined_in(module)]
+    if not any(hasattr(thing, WORKFLOW) for thing in registered):
+        defined = [thing for thing in defined if not hasattr(thing, WORKFLOW)]
+    return sorted({name for thing in defined for name in _names(thing)} - known)
 
 
-def _is_own_module(module: ModuleType) -> bool:
-    return is_the_owners(getattr(module, "__file__", None) or "")
+def _module(thing: Any) -> str:
+    """The module that something was defined in."""
+    owner = thing if isinstance(thing, type) or hasattr(thing, "__func__") else type(thing)
+    return str(getattr(thing if callable(thing) else owner, "__module__", owner.__module__))
 
 
-def _defined_names(things: Iterable[Any]) -> set[str]:
-    """The names under which those of these things that are workflows or activities are known."""
-    found = [getattr(thing, mark, None) for thing in things for mark in DEFINITIONS]
-    return {definition.name for definition in found if definition and definition.name}
+def _defined_in(module: str) -> Iterator[Any]:
+    """What a module of the owner's defines, and what its classes do."""
+    loaded = sys.modules.get(module)
+    if loaded is None or not is_the_owners(getattr(loaded, "__file__", None) or ""):
+        return
+    for thing in vars(loaded).values():
+        if callable(thing) and getattr(thing, "__module__", "") == module:
+            yield thing
+            if isinstance(thing, type):
+                yield from vars(thing).values()
+
+
+def _names(thing: Any) -> Iterator[str]:
+    """The names by which a worker registers this, if it is something to register."""
+    for mark in (WORKFLOW, ACTIVITY):
+        definition = getattr(thing, mark, None)
+        if name := getattr(definition, "name", None):
+            yield name
+    kind = thing if isinstance(thing, type) else type(thing)
+    if any(hasattr(part, NEXUS_OPERATION) for part in vars(kind).values()):
+        yield kind.__name__

@@ -10,6 +10,7 @@ import weakref
 from collections import deque
 from datetime import timedelta
 from functools import cache
+from ipaddress import ip_address
 
 from temporalio import runtime
 from temporalio.envconfig import ClientConfigProfile
@@ -26,7 +27,7 @@ TOLD_ELSEWHERE = re.compile(
 )
 END_SECONDS = 0.5
 
-_told: deque[tuple[str, int]] = deque(maxlen=1000)  # messages of the SDK, and the hour
+_logged: deque[tuple[str, int]] = deque(maxlen=1000)  # messages of the SDK, and the hour
 _runtimes: weakref.WeakSet[runtime.Runtime] = weakref.WeakSet()
 
 
@@ -39,7 +40,7 @@ def sdk_runtime(metrics_address: str = "", yours: runtime.Runtime | None = None)
     `Failure` if the address cannot be used, or `yours` is given beside it.
     """
     if yours and metrics_address:
-        text = "TEMPORAL_METRICS_ADDRESS has no effect on a runtime that you pass"
+        text = "TEMPORAL_METRICS_ADDRESS has no effect on a runtime of your own"
         raise Failure(error(text, "unset TEMPORAL_METRICS_ADDRESS"))
     return yours or _make_runtime(metrics_address)
 
@@ -76,20 +77,22 @@ def _check_metrics_address(address: str) -> None:
     """Raise `Failure` if nothing can listen there; the SDK does not report a taken port."""
     host, _, port = address.rpartition(":")
     try:
+        ip_address(host.strip("[]"))  # the SDK takes no names
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host.strip("[]"), int(port)), family=family).close()
     except (OSError, ValueError, OverflowError) as problem:
         text = f"TEMPORAL_METRICS_ADDRESS={address}: {problem}"
         fix = "TEMPORAL_METRICS_ADDRESS=127.0.0.1:<a free port>"
-        raise Failure(error(text, fix)) from problem
+        other = "or TEMPORAL_METRICS_ADDRESS=127.0.0.1:0, any free port, for workers with one .env"
+        raise Failure(error(text, fix, other)) from problem
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Let each message of the SDK through once an hour: it is repeated with every retry."""
     message = re.sub(r"\d+", "", record.getMessage()[:200]), int(time.monotonic() // 3600)
-    if message in _told or TOLD_ELSEWHERE.search(record.getMessage()):
+    if message in _logged or TOLD_ELSEWHERE.search(record.getMessage()):
         return False
-    _told.append(message)
+    _logged.append(message)
     if record.levelno < logging.WARNING:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True
@@ -103,10 +106,14 @@ def end_runtimes() -> bool:
     all work is done (temporalio/sdk-python issue 300).
     """
     _make_runtime.cache_clear()
-    end = time.monotonic() + END_SECONDS
-    while _runtimes and time.monotonic() < end:
-        # Any call to the SDK releases objects that its threads have left behind.
-        ClientConfigProfile.load(override_env_vars={}, disable_file=True)
+    deadline = time.monotonic() + END_SECONDS
+    while _runtimes and time.monotonic() < deadline:  # which holds them weakly
+        _have_the_sdk_drop_its_garbage()
         gc.collect()
         time.sleep(0.001)
     return not _runtimes
+
+
+def _have_the_sdk_drop_its_garbage() -> None:
+    """Make a harmless call of the SDK: any of them releases what its threads have left behind."""
+    ClientConfigProfile.load(override_env_vars={}, disable_file=True)

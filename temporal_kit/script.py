@@ -1,7 +1,8 @@
 """How a script starts, logs, fails and exits.
 
-Results go to standard output and everything else to standard error. Exit codes: 0 done, 1 failed,
-2 wrong usage, 130, 143 and 129 stopped by Ctrl+C, SIGTERM and SIGHUP.
+Results go to standard output and everything else to standard error. Exit codes: 0 done, 1 failed, 2
+wrong usage, 130 Ctrl+C, 143 SIGTERM, 129 SIGHUP; what ends in order at a signal, as a worker does,
+exits with 0.
 """
 
 import argparse
@@ -13,20 +14,21 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn, cast
 
 from .explaining import causes
 from .findings import Failure, log
-from .known_errors import explain_known
+from .known_errors import explain_known, owners_part, without_groups
 from .logs import flush_log, set_up_logging
 from .runtime import end_runtimes
 from .stopping import (
+    block_if_being_ended,
     cancel_on_signals,
     exit_code_when_cancelled,
     ignore_signals,
-    leave_a_forced_end_alone,
-    main_has_ended,
+    start_exit_deadline,
 )
 from .watching import watch_loop
 
@@ -42,26 +44,25 @@ def run_script(
     """Run a script's `main`, and exit with the code that it returns: None is 0.
 
     With a docstring, which `--help` shows, `main` is called without arguments; with an
-    `argparse.ArgumentParser`, with what that has parsed. Either way the script has `--verbose`.
-
-    The log goes to standard error, each record as `formatter` has it, secrets hidden.
+    `argparse.ArgumentParser`, with the parsed arguments. Either way the script has `--verbose`. The
+    log goes to standard error, formatted by `formatter`, secrets hidden.
 
     Ctrl+C, SIGTERM and SIGHUP cancel `main`. A `Failure` is printed and ends with 1; any other
     exception is a bug, and is logged with its traceback.
     """
-    _keep_standard_streams()
-    parser = _parser(doc_or_parser)
-    args = parser.parse_args()
+    _ensure_standard_streams()
+    args = _parser(doc_or_parser).parse_args()
     set_up_logging(args.verbose, formatter)
     # What has been imported need not be searched for garbage at the end: a ping takes 0.21 s of CPU
     # time with this, and 0.25 s without.
     gc.freeze()
     atexit.register(ignore_signals)
-    begin = main if isinstance(doc_or_parser, str | None) else partial(main, args)
+    takes_arguments = isinstance(doc_or_parser, argparse.ArgumentParser)
+    begin = partial(main, args) if takes_arguments else main
     code = asyncio.run(_run_to_the_end(begin, args.verbose))
-    leave_a_forced_end_alone()
+    block_if_being_ended()
     if not end_runtimes():  # a client is still referenced, and keeps threads of the SDK
-        _exit_as_the_interpreter_would(code)
+        _exit_without_finalizing(code)
     sys.exit(code)
 
 
@@ -73,41 +74,60 @@ def _parser(doc_or_parser: str | argparse.ArgumentParser | None) -> argparse.Arg
         parser = argparse.ArgumentParser(description=doc_or_parser)
     if parser.formatter_class is argparse.HelpFormatter:
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    about = "log at debug level, with tracebacks"
-    parser.add_argument("--verbose", action="store_true", help=about)
+    with suppress(argparse.ArgumentError):  # the script has a `--verbose` of its own
+        about = "log at debug level, with tracebacks"
+        parser.add_argument("--verbose", action="store_true", help=about)
     return parser
 
 
 async def _run_to_the_end(main: Callable[[], Awaitable[int | None]], verbose: bool) -> int:
-    """Await `main`, and give the exit code; log the error that has ended it, if one has."""
+    """Await `main` and return the exit code; from then on the process has 3.5 s to exit."""
     loop = asyncio.get_running_loop()
     threading.Thread(target=watch_loop, args=(loop,), daemon=True, name="watch loop").start()
     cancel_on_signals(cast("asyncio.Task[None]", asyncio.current_task()))
-    try:
-        code = await main() or 0
-    except asyncio.CancelledError:
-        code = exit_code_when_cancelled()
-    except Exception as problem:
+    code = await _exit_code_of(main, verbose)
+    if not _flush():
         code = 1
-        if not isinstance(problem, OSError) or _flush():  # which logs a `print` that failed
-            _log_error(problem, verbose)
-    code = code if _flush() else 1
-    main_has_ended(code, loop)
+    start_exit_deadline(code, loop)
     return code
 
 
+async def _exit_code_of(main: Callable[[], Awaitable[int | None]], verbose: bool) -> int:
+    """Await `main`; log the error that has ended it, if one has, and return the exit code."""
+    try:
+        return await main() or 0
+    except asyncio.CancelledError:
+        return exit_code_when_cancelled()
+    except SystemExit as left:
+        if isinstance(left.code, str):
+            log.error("%s", left.code)
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    except OSError as problem:
+        if _flush():  # otherwise it is standard output that is broken, which has been logged
+            _log_error(problem, verbose)
+        return 1
+    except Exception as problem:
+        _log_error(problem, verbose)
+        return 1
+
+
 def _log_error(problem: Exception, verbose: bool) -> None:
-    """Log what has ended `main`: what is known in its own words, anything else with its causes."""
-    known = problem if isinstance(problem, Failure) else explain_known(problem)
-    text = str(known or "\n".join(causes(problem)))
-    log.error("%s", text, exc_info=verbose)
+    """Log what has ended `main`: what is known in its own words, a bug with its traceback."""
+    for error in without_groups(problem):
+        known = error if isinstance(error, Failure) else explain_known(error)
+        if known and not verbose:
+            log.error("%s", known)
+        else:
+            text = str(known or "\n".join(causes(error)))
+            log.error("%s", text, exc_info=error if verbose else owners_part(error))
 
 
-def _keep_standard_streams() -> None:
+def _ensure_standard_streams() -> None:
     """Make sure that there are three standard streams, and that each of them takes any text."""
-    # If one was closed by who started us, the next socket would get its number.
+    # os.open gives the lowest free number: without this, the next socket would get that of a
+    # standard stream that the parent process has closed.
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
+        os.set_inheritable(spare, True)
     os.close(spare)
     sys.stderr = sys.stderr or os.fdopen(2, "w")
     for stream in filter(None, (sys.stdout, sys.stderr)):
@@ -118,18 +138,18 @@ def _flush() -> bool:
     """Flush standard output; returns whether that worked. The first failure is logged."""
     try:
         print(end="", flush=True)
-    except OSError as problem:
+    except (OSError, ValueError) as problem:  # ValueError: the script has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        log.error("cannot write to standard output: %s", problem.strerror)
+        log.error("cannot write to standard output: %s", getattr(problem, "strerror", problem))
         return False
     return True
 
 
-def _exit_as_the_interpreter_would(code: int) -> NoReturn:
-    """Exit without finalizing the interpreter, which would crash while the SDK's threads run.
+def _exit_without_finalizing(code: int) -> NoReturn:
+    """Exit as the interpreter would, but for its last step: that crashes while SDK threads run.
 
-    What the interpreter does before that is done here in the same order: wait for other threads,
-    run the exit handlers, flush.
+    What comes before that is done here in the same order: wait for other threads, run the exit
+    handlers, flush.
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()

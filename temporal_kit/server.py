@@ -56,20 +56,22 @@ async def find_worker(
     request.task_queue.name = task_queue
     described = await client.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
     current = version_of(described.versioning_info.current_deployment_version)
-    pollers = [p for p in described.pollers if version_of(p.deployment_options) == current]
-    polls = [p.last_access_time.ToNanoseconds() / 1e9 for p in pollers]
-    age = time.time() - clock_ahead - max(polls, default=0)
-    if age <= min(STALE_SECONDS, time.time() - since + 1):  # 1 s, as two clocks may differ
-        return Finding(
-            "ok", f"{len(polls)} on {task_queue!r}, the last poll {max(age, 0):.0f} s ago"
-        )
+    fitting = [p for p in described.pollers if version_of(p.deployment_options) == current]
+    last_poll = max((p.last_access_time.ToNanoseconds() / 1e9 for p in fitting), default=0)
+    age = time.time() - clock_ahead - last_poll
+    longest_age = min(STALE_SECONDS, time.time() - since + 1)  # 1 s, as two clocks may differ
+    if age <= longest_age:
+        text = f"{len(fitting)} on {task_queue!r}, the last poll {max(age, 0):.0f} s ago"
+        return Finding("ok", text)
     text = f"no worker polls the task queue {task_queue!r} in namespace {client.namespace!r}"
     fix = START_WORKER
-    if len(pollers) < len(described.pollers):  # there are workers, but new runs do not go to them
+    other_versions_poll = len(fitting) < len(described.pollers)  # where new runs do not go
+    if other_versions_poll:
         text += f" as the current version, {current!r}" if current else " without a version"
         fix = "python scripts/check_temporal_config.py tells which version is needed"
-    last = f", last poll {age:.0f} s ago" if polls else ""
-    return Finding("warning", text + last, (fix,))
+    if fitting:
+        text += f", last poll {age:.0f} s ago"
+    return Finding("warning", text, (fix,))
 
 
 def version_of(deployment: Any) -> str:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .credentials import follow_credentials
-from .explaining import explain, explain_errors, is_about_the_server
+from .explaining import causes, explain, explain_errors, is_about_the_server
 from .findings import Failure, error, log
+from .own_thread import in_own_thread
 from .registration import main_file, unregistered
 from .server import Connect, check_namespace, check_right_to_poll
 from .settings import Settings
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.worker import Worker
 
+SDK_ACTIVITIES = 100  # how many may run at a time unless a worker says otherwise
 WATCH_SECONDS = 5.0  # from one look at the server to the next
 
 
@@ -30,24 +32,49 @@ async def serve(
     """Poll until told to stop, then let running work finish; returns once it has.
 
     `settings` are those that the worker's client was connected with; `connect` and `load_settings`
-    are those of `temporal_client`, by which new credentials are taken up while the worker runs. A
-    server that is lost is told once, and so is its return. After a signal running work gets the
+    are those of `temporal_client`, by which new credentials are taken up while the worker runs.
+    Losing the server and getting it back are each logged once. After a signal running work gets the
     worker's `graceful_shutdown_timeout`. Raises `Failure` if this client may not poll.
     """
     config = worker.config(active_config=True)
     allow_time_to_stop(config["graceful_shutdown_timeout"].total_seconds())
+    _give_each_activity_a_thread(config.get("max_concurrent_activities") or SDK_ACTIVITIES)
     async with explain_errors(settings, connect):
         await check_right_to_poll(worker.client)
     _log_worker(worker, settings)
-    with suppress(asyncio.CancelledError):  # told to stop
-        async with worker:
-            while not worker.is_running:
-                await asyncio.sleep(0.01)
+    with suppress(asyncio.CancelledError):  # a signal cancels us
+        async with worker:  # leaving it lets running work finish
+            await _until(lambda: worker.is_running)
             log.info("Worker running... (Ctrl+C to stop)")
-            await asyncio.gather(
+            beside = asyncio.gather(  # neither of them ends by itself
                 _follow_credentials(worker, settings, connect, load_settings),
                 _watch_server(worker, connect, load_settings),
             )
+            try:
+                await _until(lambda: beside.done() or not worker.is_running)
+            finally:
+                beside.cancel()
+                await beside  # raises what has gone wrong in it
+
+
+async def _until(reached: Callable[[], bool]) -> None:
+    """Wait until this is so: the SDK has no event for what becomes of a worker."""
+    pause = 0.01
+    while not reached():
+        await asyncio.sleep(pause)
+        pause = min(1.0, pause * 1.5)
+
+
+def _give_each_activity_a_thread(activities: int) -> None:
+    """Let as many activities as may run use `asyncio.to_thread` at the same time.
+
+    By default the loop has 6 threads for that on two cores, and all others wait. An executor that
+    the owner has set stays: only one that asyncio made itself, which its prefix tells, is replaced.
+    """
+    loop = asyncio.get_running_loop()
+    executor = getattr(loop, "_default_executor", None)
+    if executor is None or getattr(executor, "_thread_name_prefix", "") == "asyncio":
+        loop.set_default_executor(ThreadPoolExecutor(activities, thread_name_prefix="asyncio"))
 
 
 def _log_worker(worker: "Worker", settings: Settings) -> None:
@@ -57,7 +84,8 @@ def _log_worker(worker: "Worker", settings: Settings) -> None:
         "Workflows": config.get("workflows", ()),
         "Activities": config.get("activities", ()),
     }
-    if forgotten := unregistered([*listed["Workflows"], *listed["Activities"]]):
+    handlers = config.get("nexus_service_handlers", ())
+    if forgotten := unregistered([*listed["Workflows"], *listed["Activities"], *handlers]):
         log.warning("Not registered in %s: %s", main_file(), ", ".join(forgotten))
     log.info("Worker created with:")
     log.info("  - Namespace: %s", worker.client.namespace)
@@ -77,13 +105,17 @@ async def _follow_credentials(
 
     async def connect_to_poll(fresh: Settings) -> "Client":
         if fresh.namespace != settings.namespace:
-            raise Failure(error("the namespace has changed", "restart the worker to use it"))
+            raise Failure(
+                error("the namespace has changed", "restart the worker to use the new one")
+            )
         client = await connect(fresh, runtime=runtime)
         async with explain_errors(fresh, connect):
             await check_right_to_poll(client)
         return client
 
-    use = partial(setattr, worker, "client")
+    def use(client: "Client") -> None:
+        worker.client = client
+
     await follow_credentials(settings, connect_to_poll, load_settings, use)
 
 
@@ -113,6 +145,10 @@ async def _explain_loss(
 ) -> Failure:
     """Why the server does not answer, by the settings as they are now."""
     try:
-        return await explain(problem, await asyncio.to_thread(load_settings), connect)
+        return await explain(problem, await in_own_thread(load_settings), connect)
     except Failure as wrong_settings:
         return wrong_settings
+    except (
+        Exception
+    ) as unreadable:  # the owner's `load_settings` may ask a vault, which is lost too
+        return Failure(error("; because of ".join(causes(unreadable))))

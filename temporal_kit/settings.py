@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import HttpConnectProxyConfig, TLSConfig
@@ -33,6 +34,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {  # official name: other names for it
     "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION": (),
     "TEMPORAL_PROFILE": (),
     "TEMPORAL_CONFIG_FILE": (),
+    "TEMPORAL_ENVIRONMENT_ONLY": (),
     "TEMPORAL_TASK_QUEUE": (),
     "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS": (),
     "TEMPORAL_METRICS_ADDRESS": (),
@@ -120,7 +122,7 @@ class Settings:
         found = self.effective(setting)
         return found if found.setting == setting else Value(setting, setting, "default", "")
 
-    def beneath(self, setting: str) -> list[Value]:
+    def overridden(self, setting: str) -> list[Value]:
         """The values of other sources that the effective one hides, the uppermost first."""
         counts = self.effective(setting)
         return [
@@ -135,9 +137,14 @@ class Settings:
         return self.value(setting).text
 
     def is_set(self, setting: str) -> bool:
-        """Whether any source but the defaults has a value for this setting."""
+        """Whether this very setting counts, and not by default."""
         value = self.value(setting)
         return value.source != "default" and bool(value.text)
+
+    def with_task_queue(self, task_queue: str) -> "Settings":
+        """The same settings with another task queue, as given on the command line."""
+        given = Value("TEMPORAL_TASK_QUEUE", "--task-queue", "command line", task_queue)
+        return replace(self, values=(given, *self.values))
 
     @property
     def address(self) -> str:
@@ -231,7 +238,8 @@ class Settings:
 
     def web_ui_link(self, workflow_id: str, run_id: str) -> str:
         """Where Temporal's Web UI shows a workflow run, or "" where that is not known."""
-        page = f"namespaces/{self.namespace}/workflows/{workflow_id}/{run_id}"
+        namespace, workflow_id = (quote(name, safe="") for name in (self.namespace, workflow_id))
+        page = f"namespaces/{namespace}/workflows/{workflow_id}/{run_id}"
         if self.on_cloud:
             return f"https://cloud.temporal.io/{page}"
         return f"http://localhost:8233/{page}" if self.address == LOCAL_ADDRESS else ""

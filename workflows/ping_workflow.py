@@ -1,4 +1,4 @@
-"""The smallest workflow there is, to see that everything is connected."""
+"""A smoke test: a workflow that shows that client, server and worker are connected."""
 
 from temporalio import workflow
 
@@ -9,5 +9,5 @@ class PingWorkflow:
 
     @workflow.run
     async def run(self) -> str:
-        """Take nothing, return `ok`."""
+        """Return `ok`."""
         return "ok"

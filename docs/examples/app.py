@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from temporalio.client import Client
 
-from temporal_kit import follow_credentials, load_env_file
+from temporal_kit import Failure, follow_credentials, load_env_file
 
 load_env_file(Path(__file__).with_name(".env"))  # before your modules are imported
 
@@ -23,7 +23,10 @@ from workflows.ping_workflow import PingWorkflow
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings = load_settings()
-    app.state.temporal = await get_temporal_client(settings)
+    try:
+        app.state.temporal = await get_temporal_client(settings)
+    except Failure as failure:  # which says all that there is to say
+        raise failure.with_traceback(None) from None
 
     def use(client: Client) -> None:
         app.state.temporal = client

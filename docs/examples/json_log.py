@@ -12,7 +12,9 @@ class JsonFormatter(logging.Formatter):
         line |= {"logger": record.name, "message": record.getMessage()}
         for name in vars(record).keys() - STANDARD:
             value = getattr(record, name)  # temporal_workflow, temporal_activity: a table of IDs
-            line |= value if name.startswith("temporal_") and isinstance(value, dict) else {name: value}
+            line |= (
+                value if name.startswith("temporal_") and isinstance(value, dict) else {name: value}
+            )
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

@@ -19,13 +19,15 @@ DENIED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 
 
 async def check_everything(
-    load_settings: Callable[[], Settings], connect: Connect, *, offline: bool
+    load_settings: Callable[[], Settings], connect: Connect, offline: bool, task_queue: str | None
 ) -> AsyncIterator[Finding]:
     """Check the settings and, unless `offline` or one is wrong, the server, step by step."""
     try:
         settings = load_settings()
     except SettingsError as wrong:
         settings = wrong.settings
+    if task_queue:
+        settings = settings.with_task_queue(task_queue)
     findings = _judge_settings(settings)
     for finding in findings:
         yield finding

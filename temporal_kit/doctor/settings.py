@@ -38,6 +38,8 @@ TLS, SERVER_NAME = "TEMPORAL_TLS", "TEMPORAL_TLS_SERVER_NAME"
 TABLE = r"""
 ✗ ADDRESS|NAMESPACE|TLS_SERVER_NAME :: {secret} :: is a key or a PEM
 ⚠ TASK_QUEUE :: {secret} :: is a key or a PEM
+⚠ TASK_QUEUE :: , :: is one queue of that name: a worker polls one
+    → {name}=<one of them>, and a worker for each
 ☁ .*(?<!_DATA) :: {comment} :: has a comment in it, which docker --env-file and systemd keep
 ☁ .*(?<!_DATA) :: ^["'`“”‘’]|["'`“”‘’]$ :: has quotes around it
 ☁ .*(?<!_DATA) :: <[^>]*>|\.{3}|…|^([x*])\1{2,}$|^[$%][\w(]|\{ ?\w+ ?\} :: is still the example's

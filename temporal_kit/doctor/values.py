@@ -39,7 +39,7 @@ def find_rivals(settings: Settings) -> Iterator[tuple[Value, Value]]:
     """Each value that counts, with another one that a lower source has."""
     for setting in dict.fromkeys(thing(value.setting) for value in settings.values):
         if setting and (winner := settings.effective(setting)).text:
-            for value in settings.beneath(setting):
+            for value in settings.overridden(setting):
                 if (winner.setting, winner.text) != (value.setting, value.text):
                     yield winner, value
 

@@ -15,8 +15,10 @@ import pytest
 
 from temporal_kit import redaction, runtime
 
+from .cases import env
 from .cloud_front import Certificates, CloudFront
-from .kit import API_KEY, DevServer, Kit, developers_own
+from .guides import CLOUD_HOST, Reader
+from .kit import API_KEY, DevServer, Kit, RunningScript, developers_own, write
 from .world import World
 
 HERE = Path(__file__).parent
@@ -146,3 +148,37 @@ def mtls_cloud(dev_server: DevServer, certificates: Certificates) -> Iterator[Cl
     certificate, ca = certificates.server(), certificates.client_ca
     with CloudFront(dev_server.address, certificate=certificate, client_ca=ca, keys=[]) as front:
         yield front
+
+
+@pytest.fixture
+def client(kit: Kit, here: dict[str, Any], certificates: Certificates) -> Reader:
+    """Someone who trusts the stand-in for Temporal Cloud, with the files that the guides name."""
+    ca = certificates.server_ca_file
+    own = env(here, ADDRESS=None, TLS_SERVER_NAME=CLOUD_HOST, TLS_SERVER_CA_CERT_PATH=ca)
+    reader = Reader(kit, {"API_KEY": API_KEY, **own})
+    pair = certificates.client("ping-worker")
+    write(kit.root / "secrets" / "api-key", API_KEY)
+    write(kit.root / "certs" / "server-ca.pem", ca.read_bytes())
+    write(kit.root / "certs" / "client.key", pair.key.read_bytes())
+    write(kit.root / "certs" / "client.pem", pair.certificate.read_bytes())
+    return reader
+
+
+@pytest.fixture
+def reader(kit: Kit, here: dict[str, Any]) -> Reader:
+    """Someone whose settings lead to the development server."""
+    return Reader(kit, here)
+
+
+@pytest.fixture
+def alone(kit: Kit) -> Iterator[Reader]:
+    """Someone in a network of their own, loopback and nothing else: the usual ports are free."""
+    own = "ip link set lo up; echo up; exec sleep 600"
+    command = ["sh", "-c", 'exec unshare --map-root-user --net sh -ec "$0"', own]
+    with RunningScript(command, dict(os.environ)) as holder:
+        try:
+            holder.wait_for("up")
+        except AssertionError as error:
+            pytest.skip(f"no network of its own: {error}")
+        there = f"--target={holder.process.pid}", f"--wd={kit.root}"
+        yield Reader(kit, {}, "nsenter", "--preserve-credentials", "--user", "--net", *there, "--")

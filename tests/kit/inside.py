@@ -101,7 +101,8 @@ def start_script(
     """Start a script's `main` with this environment, and no `.env` unless one is given."""
     script, main = Script(), delivered(path).main
     verbose = options.pop("verbose", True)
-    args = argparse.Namespace(**{"offline": False, "timeout": 10.0, **options})
+    defaults = {"offline": False, "timeout": 10.0, "task_queue": None, "no_reload": False}
+    args = argparse.Namespace(**{**defaults, **options})
 
     async def run() -> None:
         _running.set(script)

@@ -51,8 +51,8 @@ OWNERS = {
     WORKER: {
         "WORKFLOWS": "WORKFLOWS: list[type] = [PingWorkflow]",
         "ACTIVITIES": "ACTIVITIES: list[Callable[..., Any]] = []",
-        "TASK_QUEUE": 'TASK_QUEUE = ""',
-        "activities": "    yield ACTIVITIES",
+        "TASK_QUEUE": "TASK_QUEUE: str | None = None",
+        "open_activities": "    yield ACTIVITIES",
     },
 }
 SERVICE = "temporal.api.workflowservice.v1.WorkflowService"

@@ -20,9 +20,9 @@ import pytest
 from temporal_kit.settings import SETTING_OF
 
 from .delivered import delivered
+from .guides import CHECK, PING, block, runs
 from .kit import PATH, SOURCE, RunningScript
 from .marks import linux
-from .test_docs import CHECK, PING, block, runs
 
 pytestmark = [pytest.mark.slow, linux]
 DEPLOY = SOURCE / "docs" / "deploy"

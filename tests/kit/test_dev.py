@@ -6,10 +6,9 @@ import asyncio
 import re
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
@@ -18,13 +17,13 @@ import pytest
 
 from .cases import env
 from .cloud_front import NAMESPACE, Certificates, CloudFront
+from .guides import Reader, block, blocks, compare, runs
 from .kit import DevServer, Kit, free_port, write
-from .pings import CALLING, QUEUE, Load, begin, wait_until
+from .pings import CALLING, QUEUE, begin, wait_until
 from .tcp import Listener
-from .test_docs import Reader, block, blocks, compare, runs
 
 pytestmark = pytest.mark.slow
-SAVES = 8
+SAVES = 4
 
 VERSIONED = """
 from datetime import timedelta
@@ -61,35 +60,36 @@ def execute(reader: Reader, name: str, *args: Any) -> Any:
 
 @runs("reload")
 @pytest.mark.timeout(400)
-def test_saved_code_runs_and_no_ping_is_lost(kit: Kit) -> None:
+def test_saved_code_runs_and_server_and_data_stay(alone: Reader) -> None:
     def code(number: int) -> str:
         # Python takes its cached bytecode where a file has the second and the size that it had.
         return VERSIONED.format(number=number) + "#" * number
 
+    def run(wanted: int, how: str = "execute") -> str:
+        command = f"temporal workflow {how} --type Versioned --workflow-id v{wanted}"
+        return alone.type(f"{command} --task-queue ap-default --input {wanted}").stdout
+
+    kit = alone.kit
     kit.register("versioned", code(0), workflows=["Versioned"], activities=["version"])
+    kit.write_env("TEMPORAL_ADDRESS=payments.a1b2c.tmprl.cloud:7233\nTEMPORAL_API_KEY=a-key\n")
     file = kit.root / "workflows" / "versioned.py"
-    with DevServer() as server, ThreadPoolExecutor() as pool:
-        reader = Reader(kit, {"TEMPORAL_ADDRESS": server.address})
-        with reader.work(block("reload")) as watching:
-            under_way = pool.submit(execute, reader, "Versioned", SAVES + 1)
-            with Load(server.address, 3) as load:
-                for number in range(1, SAVES + 1):
-                    write(file, code(number))
-                    watching.wait_for("Worker running", count=number + 1)
-                    assert execute(reader, "Versioned", number) == number
-                write(file, "def broken(\n")
-                watching.wait_for("SyntaxError")
-                write(file, code(SAVES + 1))
-                assert under_way.result(60) == SAVES + 1
-                load.judge()
-            assert watching.stderr.count("SyntaxError") == 1
-            while watching.process.poll() is None:
-                watching.signal_group(signal.SIGINT)
-                # Right after a save watchfiles can miss a Ctrl+C; a person would press it again.
-                with suppress(subprocess.TimeoutExpired):
-                    watching.process.wait(5)
-            assert watching.wait() == 0
-            watching.expect_nothing_left()
+    with alone.work(block("reload")) as serving:
+        serving.wait_for("Workflows: 2 (Versioned, PingWorkflow)")
+        run(SAVES + 1, "start")
+        for number in range(1, SAVES + 1):
+            write(file, code(number))
+            serving.wait_for("Worker running", count=number + 1)
+            assert "Completed" in run(number) or "COMPLETED" in run(number).upper()
+        write(file, "def broken(\n")
+        serving.wait_for("The worker has ended with code 1")
+        assert serving.stderr.count("SyntaxError") == 1
+        write(file, code(SAVES + 1))
+        shown = alone.until(f"temporal workflow describe --workflow-id v{SAVES + 1}", "COMPLETED")
+        assert "COMPLETED" in shown.upper()
+        serving.signal_group(signal.SIGINT)
+        assert serving.wait() == 0
+        serving.expect_nothing_left()
+    assert "Your settings point at payments" in serving.stderr
 
 
 REPORT = """

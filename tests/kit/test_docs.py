@@ -12,171 +12,36 @@ import os
 import re
 import shutil
 import signal
-import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 
-from .cases import env
 from .cloud_front import NAMESPACE, Certificates, CloudFront
-from .kit import API_KEY, PATH, SOURCE, WORKER, DevServer, Kit, RunningScript, write
+from .guides import (
+    BLOCK,
+    CHECK,
+    CLOUD_HOST,
+    PING,
+    TEXTS,
+    THERE,
+    USED,
+    Reader,
+    block,
+    blocks,
+    compare,
+    fill_in,
+    runs,
+)
+from .kit import API_KEY, SOURCE, WORKER, DevServer, Kit, write
 from .marks import posix
 from .tcp import Proxy
 from .test_run_local import expect_no_server
 
 pytestmark = [pytest.mark.slow, posix]  # the guides' commands are for such a shell
-GUIDES = [SOURCE / "README.md", SOURCE / ".github/CONTRIBUTING.md", *SOURCE.glob("docs/*.md")]
-TEXTS = {file: file.read_text("utf-8") for file in GUIDES if file.exists()}
-BLOCK = re.compile(
-    r"^( *)<!-- (run|output|not run): ([^\n]+) -->\n\1```\w+\n(.*?\n)\1```$", re.M | re.S
-)
-CLOUD_HOST = f"{NAMESPACE}.tmprl.cloud"
-CHECK, PING = "python scripts/check_temporal_config.py", "python scripts/start_ping.py"
-
-
-def found(kind: str) -> Iterator[tuple[str, Path, re.Match[str]]]:
-    """All blocks of a kind, by each of their names."""
-    for file, text in TEXTS.items():
-        for match in BLOCK.finditer(text):
-            for name in match[3].split(";") if match[2] == kind else ():
-                yield name.strip(), file, match
-
-
-def blocks(name: str) -> list[str]:
-    """The text of the blocks with this name, in order."""
-    return [textwrap.dedent(one[4]).rstrip("\n") for its, _, one in found("run") if its == name]
-
-
-def block(name: str) -> str:
-    """The text of the one block with this name."""
-    (text,) = blocks(name)
-    return text
-
-
-def compare(name: str, output: str) -> None:
-    """Assert that the guide shows this output; with DOCS_WRITE=1 make it show that."""
-
-    def masked(text: str) -> str:
-        return re.sub(r"ping-[0-9a-f]{12}(/[0-9a-f-]{36})?", "ID", text).strip()
-
-    output = textwrap.dedent(output)
-    for its, file, match in found("output"):
-        if its == name and os.environ.get("DOCS_WRITE"):
-            text = file.read_text("utf-8").replace(match[4], textwrap.indent(output, match[1]))
-            file.write_text(text, encoding="utf-8")
-        elif its == name:
-            assert masked(textwrap.dedent(match[4])) == masked(output)
-
-
-THERE = {name for name, _, _ in found("run")}
-USED: set[str] = set()
-
-
-def runs(*names: str) -> Callable[[Any], Any]:
-    """Have a test that runs the blocks with these names, if the guides have them."""
-    USED.update(names)
-    return lambda test: test if set(names) <= THERE else None
-
-
-class Reader:
-    """Types what a guide says into a shell, beside a copy of the kit and its examples."""
-
-    def __init__(self, kit: Kit, settings: Mapping[str, Any] | None = None, *within: str) -> None:
-        self.kit, self.settings, self.within = kit, dict(settings or {}), within
-        if sys.prefix != sys.base_prefix:  # what the Quick start has made
-            (kit.root / ".venv").symlink_to(sys.prefix)
-        files = ("test_temporal_local.py", "pyproject.toml", "requirements.txt")
-        for name in ("docs/examples", *files):
-            (kit.root / name).parent.mkdir(exist_ok=True)
-            (kit.root / name).symlink_to(SOURCE / name)
-
-    def start(self, text: str) -> RunningScript:
-        """Type a command that goes on until it is stopped; `python` is that of this test run."""
-        command = [*self.within, "bash", "-euo", "pipefail", "-c", text]
-        return RunningScript(command, self.kit.env(**self.settings, PATH=PATH), self.kit.root)
-
-    def work(self, text: str = "python workers/worker.py") -> RunningScript:
-        """Type what starts the worker, and wait until it polls."""
-        worker = self.start(text)
-        worker.wait_for("Worker running")
-        return worker
-
-    def type(self, text: str, code: int = 0, timeout: float = 60) -> RunningScript:
-        """Type commands and wait until they are done."""
-        with self.start(text) as shell:
-            ended = shell.wait(timeout)
-        assert ended == code, f"{text}\nended with {ended}\n{shell.stdout}{shell.stderr}"
-        return shell
-
-    def until(self, text: str, done: str = "") -> str:
-        """Type commands again and again until they succeed and say this: servers list late."""
-        end = time.monotonic() + 30
-        while True:
-            with self.start(text) as shell:
-                if shell.wait() == 0 and done in shell.stdout:
-                    return shell.stdout
-            assert time.monotonic() < end, shell.stdout + shell.stderr
-            time.sleep(0.2)
-
-    def ping(self) -> str:
-        """Run a ping; the ID of its run."""
-        done = self.type(PING)
-        assert done.stdout == "ok\n"
-        return str(re.findall(r"Workflow started: (\S+)", done.stderr)[0])
-
-    def change(self, path: str, old: str, new: str) -> None:
-        """Change the first place in a file that has this text; without one, write it anew."""
-        file = self.kit.root / path
-        text = file.read_text("utf-8") if old else ""
-        assert old in text
-        file.write_text(text.replace(old, new, 1) if old else new + "\n", encoding="utf-8")
-
-
-def fill_in(text: str, address: str) -> str:
-    """Put values where a guide has placeholders: the stand-in's in place of Cloud's."""
-    text = text.replace("<name>.<account>.tmprl.cloud:7233", address).replace("<API key>", API_KEY)
-    return text.replace("<host:port>", address).replace("<name>.<account>", NAMESPACE) + "\n"
-
-
-@pytest.fixture
-def client(kit: Kit, here: dict[str, Any], certificates: Certificates) -> Reader:
-    """Someone who trusts the stand-in for Temporal Cloud, with the files that the guides name."""
-    ca = certificates.server_ca_file
-    own = env(here, ADDRESS=None, TLS_SERVER_NAME=CLOUD_HOST, TLS_SERVER_CA_CERT_PATH=ca)
-    reader = Reader(kit, {"API_KEY": API_KEY, **own})
-    pair = certificates.client("ping-worker")
-    write(kit.root / "secrets" / "api-key", API_KEY)
-    write(kit.root / "certs" / "server-ca.pem", ca.read_bytes())
-    write(kit.root / "certs" / "client.key", pair.key.read_bytes())
-    write(kit.root / "certs" / "client.pem", pair.certificate.read_bytes())
-    return reader
-
-
-@pytest.fixture
-def reader(kit: Kit, here: dict[str, Any]) -> Reader:
-    """Someone whose settings lead to the development server."""
-    return Reader(kit, here)
-
-
-@pytest.fixture
-def alone(kit: Kit) -> Iterator[Reader]:
-    """Someone in a network of their own, loopback and nothing else: the usual ports are free."""
-    own = "ip link set lo up; echo up; exec sleep 600"
-    command = ["sh", "-c", 'exec unshare --map-root-user --net sh -ec "$0"', own]
-    with RunningScript(command, dict(os.environ)) as holder:
-        try:
-            holder.wait_for("up")
-        except AssertionError as error:
-            pytest.skip(f"no network of its own: {error}")
-        there = f"--target={holder.process.pid}", f"--wd={kit.root}"
-        yield Reader(kit, {}, "nsenter", "--preserve-credentials", "--user", "--net", *there, "--")
 
 
 @runs("quick start")
@@ -189,7 +54,8 @@ def test_the_first_command_makes_an_ok_from_nothing(kit: Kit) -> None:
 @runs("serve", "ping and check")
 def test_what_to_type_into_terminals_side_by_side(alone: Reader) -> None:
     with alone.start(block("serve")) as server:
-        server.wait_for("In the next terminal")
+        server.wait_for("In another terminal")
+        server.wait_for("Worker running")
         done = alone.type(block("ping and check"))
         assert done.stdout.startswith("ok\nSettings")
         assert "1 on 'ap-default'" in done.stdout
@@ -201,7 +67,8 @@ def test_what_to_type_into_terminals_side_by_side(alone: Reader) -> None:
 def test_served_it_answers_the_next_terminal_and_knows_the_runs_of_last_time(alone: Reader) -> None:
     serve = "exec python scripts/run_local.py --serve --db data.db"
     with alone.start(serve) as serving:
-        serving.wait_for("In the next terminal: python scripts/start_ping.py")
+        serving.wait_for("In another terminal: python scripts/start_ping.py")
+        serving.wait_for("Worker running")
         [link] = re.findall("http://.*", alone.type(PING).stderr)
         assert link.startswith("http://localhost:8233/namespaces/default/workflows/ping-")
         assert "<html" in alone.type(f"curl -sf {link}").stdout
@@ -617,7 +484,7 @@ def anchors(file: Path) -> set[str]:
 @runs("quick start", "sources")
 def test_every_block_says_how_it_is_run_and_links_lead_somewhere() -> None:
     for file in Path(__file__).parent.glob("test_*.py"):
-        if "from .test_docs import" in file.read_text("utf-8"):
+        if "from .guides import" in file.read_text("utf-8"):
             import_module(f".{file.stem}", __package__)
     assert not THERE - USED, "no test runs these"
     for guide, text in TEXTS.items():

@@ -20,12 +20,12 @@ from temporal_kit.settings import SETTINGS
 from .cases import env
 from .cloud_front import NAMESPACE, Certificates, CloudFront
 from .delivered import delivered
+from .guides import Reader
 from .inside import run_now
 from .kit import API_KEY, CHECK, SOURCE, Kit, free_port, write
 from .marks import slow
 from .pings import CALLING
 from .test_diagnosis import checks
-from .test_docs import Reader
 
 DEFAULTS = delivered("temporal_client").DEFAULTS
 # What is set: its names, those for files last, its field in TOML, and how to see what counts.

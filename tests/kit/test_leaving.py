@@ -93,7 +93,7 @@ def test_whatever_blocks_a_worker_it_is_gone_in_time_and_at_once_if_asked_again(
     for worker in workers.values():
         worker.wait_for("Stopping", 3)
     if again:
-        time.sleep(0.2)  # no hand is quicker
+        time.sleep(1.1)  # within a second it would be the same wish
         due = time.monotonic() + 3
         for worker in [*workers.values()] * 2:  # and a third time, for the impatient
             worker.signal(number)

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from .cases import env
+from .guides import Reader, block
 from .kit import API_KEY, CHECK, PING, WORKER, Kit, free_port
 from .marks import posix, slow
 from .pings import CALLING, connect, send, wait_until
-from .test_docs import Reader, block
 
 pytestmark = posix
 
@@ -316,6 +316,6 @@ def test_what_is_dropped_is_counted_and_told(monkeypatch: pytest.MonkeyPatch) ->
     lost = 10 - sum("line" in one for one in said)
     assert 0 < lost < 10
     assert said[-2:] == [
-        f"{lost} log records were dropped: nobody reads them fast enough\n",
+        f"{lost} log records dropped: standard error is not read fast enough\n",
         "later\n",
     ]
