@@ -18,10 +18,10 @@ DEFAULTS = {
     "TEMPORAL_TASK_QUEUE": "ap-default",
     "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS": "30",
 }
-CONNECT_SECONDS = 8.0
+CONNECT_SECONDS = 8.0  # for the whole of `Client.connect`
 
 
-@cache  # called once in a process: what you create here lives as long
+@cache  # called once in a process
 def client_options() -> dict[str, Any]:
     """Your own arguments for every `Client.connect`: data_converter, interceptors, plugins."""
     return {}
@@ -43,8 +43,8 @@ async def get_temporal_client(
 
     Without `settings`, calls `load_settings`. With a `metrics_address`, which a worker has, serves
     Prometheus metrics there. `overrides` are arguments of `Client.connect` that win over all others.
-    Raises `SettingsError`, or `Failure` if the server cannot be reached or refuses: printed, either
-    says what is wrong and how to fix it.
+    Raises `SettingsError`, or `Failure` if the server cannot be reached or refuses. The message of
+    either says what is wrong and how to fix it.
     """
     settings = settings or load_settings()
     options: dict[str, Any] = {
@@ -54,11 +54,11 @@ async def get_temporal_client(
         "tls": settings.tls,
         "rpc_metadata": settings.headers,
         "http_connect_proxy_config": settings.proxy,
-        # After an outage the SDK's defaults leave a worker cut off for up to a minute, and these
-        # for about a second. Servers reject keep-alives more frequent than every 10 s.
+        # Of one attempt. Without a limit, a worker can stay cut off for a minute after an outage.
         "connect_timeout": timedelta(seconds=5),
+        # A dead connection is noticed within 20 s. Servers reject pings sent more often than 10 s.
         "keep_alive_config": KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000),
-        # Compression costs a worker 7 % more CPU for small payloads. It may pay off for large ones.
+        # Costs a worker 7 % more CPU for small payloads; it may pay off for large ones.
         "grpc_compression": GrpcCompression.NONE,
         **client_options(),
         **overrides,

@@ -1,16 +1,17 @@
-"""Your tests. They run on local Temporal servers, from requirements-dev.txt, and need no network.
+"""Your tests. They run on local Temporal servers, which requirements-dev.txt brings.
 
-    python -m pytest
-    python test_temporal_local.py     this file alone, without pytest
+python -m pytest
+python test_temporal_local.py     this file alone, without pytest
 """
 
 import asyncio
 from datetime import timedelta
 
 from temporalio import activity, workflow
+from temporalio.client import Client
 from temporalio.worker import Worker
 
-# For the workflow below the sandbox imports this file again, but not these modules.
+# The sandbox imports this file again for the workflow below; these modules are passed through.
 with workflow.unsafe.imports_passed_through():
     from temporal_client import client_options, get_temporal_client
     from temporal_kit.testing import local_server, time_skipping
@@ -39,7 +40,7 @@ def test_workflow_executes() -> None:
 
 @activity.defn
 async def send_reminder(name: str) -> str:
-    """Would send an email."""
+    """In real code it sends an email; here it is never called."""
     raise NotImplementedError
 
 
@@ -58,7 +59,7 @@ class ReminderWorkflow:
 
 @activity.defn(name="send_reminder")
 async def send_reminder_mock(name: str) -> str:
-    """Replaces `send_reminder`, whose name it is registered by."""
+    """Stands in for `send_reminder`: registered under the same name."""
     return f"reminded {name}"
 
 
@@ -81,8 +82,9 @@ def test_reminder_after_thirty_days() -> None:
 
 
 if __name__ == "__main__":
-    for imported in ("temporalio.workflow", "temporalio.worker.Worker", "temporalio.client.Client"):
+    for imported in (workflow.__name__, f"temporalio.worker.{Worker.__name__}"):
         print(f"✓ {imported}")
+    print(f"✓ temporalio.client.{Client.__name__}")
     test_workflow_executes()
     print("✓ Workflow executed successfully")
     test_reminder_after_thirty_days()

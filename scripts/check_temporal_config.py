@@ -8,6 +8,7 @@ Exits with 1 if anything is marked ✗, else with 0. Secrets are never shown.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-load_env_file(ROOT / ".env")  # puts your own variables into os.environ, before your modules load
+# Your variables of .env, before the imports below read them. Temporal's own: load_settings().
+load_env_file(ROOT / ".env")
 
 from temporal_client import get_temporal_client, load_settings
 from temporal_kit import SettingsError, check, run_script
@@ -27,7 +29,7 @@ async def main(args: argparse.Namespace) -> int:
     try:
         settings = load_settings()
     except SettingsError as error:
-        settings = error.settings  # as far as they could be read
+        settings = error.settings  # what could be read; the checks below tell what is wrong
     print(settings.table())
     print("\nChecks:")
     levels = []
@@ -40,8 +42,9 @@ async def main(args: argparse.Namespace) -> int:
         print("\nNext: fix what is marked ✗, then run this check again")
         return 1
     worker_polls = not args.offline and levels[-1] == "ok"  # the last check looks for workers
-    worker = "" if worker_polls else "python workers/worker.py in one terminal, then "
-    print(f"\nNext: {worker}python scripts/start_ping.py")
+    first = "" if worker_polls else "python workers/worker.py in one terminal, then "
+    queue = f" --task-queue {shlex.quote(args.task_queue)}" if args.task_queue else ""
+    print(f"\nNext: {first}python scripts/start_ping.py{queue}")
     return 0
 
 

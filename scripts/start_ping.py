@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-load_env_file(ROOT / ".env")  # puts your own variables into os.environ, before your modules load
+# Your variables of .env, before the imports below read them. Temporal's own: load_settings().
+load_env_file(ROOT / ".env")
 
 from temporalio.client import Client
 
@@ -34,7 +35,7 @@ async def ping(client: Client, settings: Settings, task_queue: str, timeout: flo
         PingWorkflow.run,
         id=f"ping-{uuid.uuid4().hex[:12]}",
         task_queue=task_queue,
-        execution_timeout=timedelta(seconds=timeout + 5),  # the server ends what we gave up on
+        execution_timeout=timedelta(seconds=timeout + 5),  # ends a ping we stopped waiting for
     )
     log.info("Workflow started: %s", handle.id)
     if link := settings.web_ui_link(handle.id, handle.first_execution_run_id or ""):
@@ -53,14 +54,14 @@ async def main(args: argparse.Namespace) -> None:
     client = await get_temporal_client(settings)
     log.info("Connected to %s", settings.server)
     queue = args.task_queue or settings.task_queue
-    # If a call fails, connects again, step by step, to find out why.
+    # If a call fails, it connects anew, to tell which step is broken.
     async with explain_errors(settings, connect=get_temporal_client):
         print(printable(await ping(client, settings, queue, args.timeout)))
 
 
 def seconds(text: str) -> float:
-    """Convert an argument to a number of seconds above 0; argparse shows this function's name."""
-    if not 0 < float(text) < 1e8:
+    """Convert an argument to a number of seconds; an error names this function."""
+    if not 0 < float(text) < 1e8:  # three years, which the server takes; not inf, not nan
         raise ValueError
     return float(text)
 

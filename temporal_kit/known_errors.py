@@ -1,5 +1,6 @@
 """Errors of the SDK that speak for themselves: told in a line or two, without a traceback."""
 
+import errno
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ def explain_known(problem: Exception) -> Finding | None:
 
     if isinstance(problem, WorkflowFailureError):
         return error("the workflow failed: " + "; because of ".join(causes(problem.cause)))
+    if isinstance(problem, OSError) and problem.errno in (errno.EPIPE, errno.ENOSPC):
+        return error(f"cannot write: {problem.strerror}")
     if isinstance(problem, RPCError):
         return error(f"the server answers {problem.status.name}: {problem.message}")
     if str(problem).startswith(SANDBOX_REFUSES):

@@ -17,6 +17,7 @@ CALL_TIMEOUT = timedelta(seconds=2)
 POLL_TIMEOUT = timedelta(seconds=3)  # servers log an error about polls of less than 2 s
 STALE_SECONDS = 60.0  # an idle worker polls at least once a minute
 NO_WORKER_SECONDS = 3.0
+MOST_WORKERS = 200  # whose heartbeats are asked for
 START_WORKER = "python workers/worker.py   # in another terminal, with the same settings"
 
 
@@ -45,10 +46,11 @@ async def check_right_to_poll(client: "Client") -> None:
 async def find_worker(
     client: "Client", task_queue: str, since: float = 0, clock_ahead: float = 0
 ) -> Finding:
-    """Whether a worker is polling a task queue for new workflow runs; raises `RPCError`.
+    """A finding: ok if a worker polls a task queue for new workflow runs. Raises `RPCError`.
 
-    A worker counts if it has polled after `since` (Unix time) and within the last minute.
-    `clock_ahead` is how many seconds this machine's clock is ahead of the server's.
+    A worker counts if it has polled after `since` (Unix time) and within the last minute, and has
+    not said since that it stops. `clock_ahead` is how many seconds this machine's clock is ahead of
+    the server's.
     """
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
@@ -57,21 +59,51 @@ async def find_worker(
     described = await client.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
     current = version_of(described.versioning_info.current_deployment_version)
     fitting = [p for p in described.pollers if version_of(p.deployment_options) == current]
-    last_poll = max((p.last_access_time.ToNanoseconds() / 1e9 for p in fitting), default=0)
-    age = time.time() - clock_ahead - last_poll
+    now = time.time() - clock_ahead  # the server's
     longest_age = min(STALE_SECONDS, time.time() - since + 1)  # 1 s, as two clocks may differ
-    if age <= longest_age:
-        text = f"{len(fitting)} on {task_queue!r}, the last poll {max(age, 0):.0f} s ago"
-        return Finding("ok", text)
+    ages = {p.identity: now - p.last_access_time.ToNanoseconds() / 1e9 for p in fitting}
+    stopped = await _stopped_workers(client, task_queue) if ages else set()
+    alive = [age for who, age in ages.items() if age <= longest_age and who not in (stopped or ())]
+    if alive:
+        by = "" if stopped is not None else " by the polls of the last minute"
+        last_poll = max(min(alive), 0)
+        return Finding(
+            "ok", f"{len(alive)} on {task_queue!r}{by}, the last poll {last_poll:.0f} s ago"
+        )
     text = f"no worker polls the task queue {task_queue!r} in namespace {client.namespace!r}"
     fix = START_WORKER
     other_versions_poll = len(fitting) < len(described.pollers)  # where new runs do not go
     if other_versions_poll:
         text += f" as the current version, {current!r}" if current else " without a version"
         fix = "python scripts/check_temporal_config.py tells which version is needed"
-    if fitting:
-        text += f", last poll {age:.0f} s ago"
+    if ages:
+        text += f", last poll {min(ages.values()):.0f} s ago"
     return Finding("warning", text, (fix,))
+
+
+async def _stopped_workers(client: "Client", task_queue: str) -> set[str] | None:
+    """The identities of workers that have said that they stop; None if the server cannot tell.
+
+    A worker that has stopped is listed among the pollers for five minutes. Its last heartbeat
+    tells.
+    """
+    from temporalio.api.enums.v1 import WorkerStatus
+    from temporalio.api.workflowservice.v1 import ListWorkersRequest
+    from temporalio.service import RPCError
+
+    plain = not set(task_queue) & set("'\"\\")
+    query = f"TaskQueue = '{task_queue}'" if plain else ""
+    request = ListWorkersRequest(namespace=client.namespace, page_size=MOST_WORKERS, query=query)
+    try:
+        listed = await client.workflow_service.list_workers(request, timeout=CALL_TIMEOUT)
+    except RPCError:
+        return None
+    beats = [info.worker_heartbeat for info in listed.workers_info]
+    here = [beat for beat in beats if beat.task_queue == task_queue]
+    running = {
+        beat.worker_identity for beat in here if beat.status == WorkerStatus.WORKER_STATUS_RUNNING
+    }
+    return {beat.worker_identity for beat in here} - running
 
 
 def version_of(deployment: Any) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SDK_ACTIVITIES = 100  # how many may run at a time unless a worker says otherwise
 WATCH_SECONDS = 5.0  # from one look at the server to the next
+LOOKS_PER_POLL = 3  # every third look asks whether the worker may still poll
 
 
 async def serve(
@@ -122,12 +123,15 @@ async def _follow_credentials(
 async def _watch_server(
     worker: "Worker", connect: Connect, load_settings: Callable[[], Settings]
 ) -> None:
-    """Log once when the server is lost, and once when it is back."""
-    lost = False
+    """Log once when the server is lost or refuses polls, and once when that is over."""
+    lost, looks = False, 0
     while True:
         await asyncio.sleep(WATCH_SECONDS)
+        looks += 1
         try:
             await check_namespace(worker.client)
+            if lost or looks % LOOKS_PER_POLL == 0:
+                await check_right_to_poll(worker.client)
             if lost:
                 log.info("The server is back")
             lost = False

@@ -162,7 +162,9 @@ def _settings_for(address: str, load_settings: Callable[[], Settings] | None) ->
         owners = _settings_even_if_wrong(load_settings)
         kept = {name: owners.text(name) for name in KEPT_SETTINGS}
         if address == DEFAULT_ADDRESS and owners.address not in THIS_MACHINE:
-            text = "Your settings point at %s: other terminals reach this server without them"
+            text = (
+                "Your settings point at %s. To come here: TEMPORAL_ENVIRONMENT_ONLY=true <command>"
+            )
             log.warning(text, owners.address)
     local = {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": "default"}
     return read_settings({**kept, **local}, env_file=None, defaults={})

@@ -3,7 +3,8 @@
 Ctrl+C or SIGTERM stops it: running work gets TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS (default 30) to
 finish, then it exits with 0. A second signal ends it immediately.
 
-For a second worker, copy this file, and change TASK_QUEUE and the two lists.
+For a second worker, copy this file, and change TASK_QUEUE and the two lists. Ping and check have a
+--task-queue for it.
 """
 
 import logging
@@ -19,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-load_env_file(ROOT / ".env")  # puts your own variables into os.environ, before your modules load
+# Your variables of .env, before the imports below read them. Temporal's own: load_settings().
+load_env_file(ROOT / ".env")
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior
@@ -31,9 +33,9 @@ from workflows.ping_workflow import PingWorkflow
 
 WORKFLOWS: list[type] = [PingWorkflow]
 ACTIVITIES: list[Callable[..., Any]] = []
-TASK_QUEUE: str | None = None  # None: that of TEMPORAL_TASK_QUEUE
-MAX_CONCURRENT_WORKFLOW_TASKS = 100  # the SDK requires at least 2
-MAX_CONCURRENT_ACTIVITIES = 100
+TASK_QUEUE: str | None = None  # None: use TEMPORAL_TASK_QUEUE
+MAX_CONCURRENT_WORKFLOW_TASKS = 100  # the SDK's default, and at least 2
+MAX_CONCURRENT_ACTIVITIES = 100  # the SDK's default
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +44,10 @@ log = logging.getLogger(__name__)
 async def open_activities(
     client: Client, settings: Settings
 ) -> AsyncIterator[list[Callable[..., Any]]]:
-    """Yield the activities to register. What they share is open for as long as the worker runs.
+    """Open what several activities share, and yield all activities to register.
 
-    To share an HTTP client, for example:
+    Plain functions go into ACTIVITIES. Methods of an object that holds a resource go here; it is
+    closed once the worker has stopped:
 
         async with httpx.AsyncClient() as http:
             yield [*ACTIVITIES, Payments(http).charge]
@@ -65,8 +68,8 @@ def create_worker(
             # A long-lived workflow can opt in to AUTO_UPGRADE.
             default_versioning_behavior=VersioningBehavior.PINNED,
         )
-    # Autoscaling gives a third of the p99 latency of the SDK's default, five pollers. More than 20
-    # gain nothing, and on an overloaded server they can delay tasks by 10 s.
+    # Measured: a third of the p99 latency of the SDK's default, five pollers. Going above 20 gained
+    # nothing, and on an overloaded server delayed tasks by 10 s.
     pollers = PollerBehaviorAutoscaling(maximum=20)
     return Worker(
         client,
@@ -91,7 +94,7 @@ async def main() -> None:
     log.info("Connected to %s", settings.server)
     async with open_activities(client, settings) as activity_list:
         worker = create_worker(client, settings, activity_list)
-        # With the last two it takes up new credentials while it runs.
+        # It calls these two again when credentials change.
         await serve(worker, settings, connect=get_temporal_client, load_settings=load_settings)
     log.info("Worker stopped")
 
