@@ -202,6 +202,7 @@ async def main():
             fall(chance.randrange(300))
         except ValueError:
             log.exception("number %d", number, extra={{"number": number, "own": {{"a": (1,)}}}})
+        await asyncio.sleep(0)
     log.info("long " + "x" * 200_000)
     log.info("ids", extra={{"temporal_workflow": {{"workflow_id": "w-1", "run_id": "r"}}}})
     while not logging.lastResort._records.empty():  # an end waits for 1 s at the most
