@@ -79,10 +79,10 @@ def cancel_on_signals(task: "asyncio.Task[Any]") -> None:
         if _stop.signal_code is None:
             _stop.asked_at, _stop.signal_code = time.monotonic(), 128 + number
             if _stop.main_code is None:  # else the process is about to exit anyway
-                loop.call_soon_threadsafe(task.cancel)
-                end_within(_stop.grace_seconds + EXIT_SECONDS, loop)
                 again = "" if _stop.protected_blocks else " (Ctrl+C again to end at once)"
                 log.info("Stopping...%s", again)
+                loop.call_soon_threadsafe(task.cancel)
+                end_within(_stop.grace_seconds + EXIT_SECONDS, loop)
         elif time.monotonic() < _stop.asked_at + SAME_WISH_SECONDS:
             return  # launchers relay what the terminal has sent already
         elif not _stop.protected_blocks:
