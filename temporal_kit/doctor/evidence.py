@@ -43,6 +43,7 @@ class Seen(Enum):
     NO_ANSWER = auto()  # no TCP connection in time
     SILENT = auto()  # a connection, and then nothing
     TLS = auto()  # TLS, where the settings are for plain text
+    HANGS_UP = auto()  # TLS comes up, and the server ends the connection without a word
     WEB_SERVER = auto()
     NOT_GRPC = auto()  # anything else, and a connection that is closed without a word
 

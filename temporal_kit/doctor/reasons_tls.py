@@ -205,6 +205,7 @@ TLS = (
         fixes=lambda target: [f"{target.address_line}, or check the server and any proxy"],
     ),
     Reason(
+        seen=Seen.HANGS_UP,
         said=ENDED_AFTER_HANDSHAKE,
         when=has_no_certificate,
         message=lambda target, claims: (
