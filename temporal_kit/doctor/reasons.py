@@ -14,8 +14,8 @@ from .evidence import Claims, Evidence, Seen, claim
 from .target import Target
 
 
-def words(pattern: str) -> re.Pattern[str]:
-    """A pattern of the SDK's words, in upper or lower case; `(?P<told>...)` is for the message."""
+def sdk_words(pattern: str) -> re.Pattern[str]:
+    """A pattern of what the SDK says, in any case; its group `told` is for the message."""
     return re.compile(pattern, re.I)
 
 
@@ -24,7 +24,7 @@ def always(_: Target) -> bool:
     return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reason:
     """Why something fails: how to recognize it, how to say it, and what fixes it.
 
@@ -33,11 +33,11 @@ class Reason:
     target alone.
     """
 
-    message: Callable[[Target, Claims], str]
-    fixes: Callable[[Target], Iterable[str]]
     said: re.Pattern[str] | None = None
     seen: Seen | None = None
     when: Callable[[Target], bool] = always
+    message: Callable[[Target, Claims], str]
+    fixes: Callable[[Target], Iterable[str]]
 
 
 def explain(reasons: Iterable[Reason], target: Target, evidence: Evidence) -> Finding | None:

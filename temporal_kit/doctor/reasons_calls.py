@@ -5,7 +5,7 @@ The first call belongs to connecting, and so may fail for a reason of TLS as wel
 
 from collections.abc import Iterator
 
-from .reasons import Reason, words
+from .reasons import Reason, sdk_words
 from .reasons_tls import TLS
 from .target import Target
 
@@ -34,7 +34,7 @@ def find_or_create_the_namespace(target: Target) -> Iterator[str]:
 AUTHENTICATION = (
     *TLS,
     Reason(
-        said=words(r"(HTTP status code|response with status:) (?P<told>\d+)"),
+        said=sdk_words(r"(HTTP status code|response with status:) (?P<told>\d+)"),
         message=lambda target, claims: (
             f"{target.where} answers HTTP status {claims.told}: "
             "a proxy with no Temporal server behind it"
@@ -42,7 +42,7 @@ AUTHENTICATION = (
         fixes=lambda _: ["check that the server runs and the proxy passes gRPC on"],
     ),
     Reason(
-        said=words(r"code: unauthenticated"),
+        said=sdk_words(r"code: unauthenticated"),
         when=lambda target: target.has_api_key,
         message=lambda target, _: (
             f"the server does not accept the API key in {target.api_key.name} "
@@ -52,40 +52,40 @@ AUTHENTICATION = (
         fixes=lambda target: [target.api_key_line],
     ),
     Reason(
-        said=words(r"code: (unauthenticated|permission_?denied)"),
+        said=sdk_words(r"code: (unauthenticated|permission_?denied)"),
         when=has_no_credential,
         message=lambda *_: "the server wants a credential and got none",
         fixes=lambda _: ["TEMPORAL_API_KEY=<API key>"],
     ),
     Reason(
-        said=words(r"code: unauthenticated"),
+        said=sdk_words(r"code: unauthenticated"),
         message=lambda *_: "the server takes an API key, not a client certificate",
         fixes=lambda _: ["TEMPORAL_API_KEY=<API key>, and unset the certificate and its key"],
     ),
     Reason(
-        said=words(r"permission_?denied"),
+        said=sdk_words(r"permission_?denied"),
         message=lambda target, _: (
             f"the {target.credential} is known, but not allowed on the namespace {target.namespace}"
         ),
         fixes=allow_or_change_the_namespace,
     ),
     Reason(
-        said=words(r"code: unimplemented"),
+        said=sdk_words(r"code: unimplemented"),
         message=lambda target, _: f"{target.where} speaks gRPC, but is not a Temporal server",
         fixes=lambda target: [target.address_line],
     ),
     Reason(
-        said=words(r"code: not_?found"),
+        said=sdk_words(r"code: not_?found"),
         message=lambda target, _: f"the server knows no namespace {target.namespace}",
         fixes=find_or_create_the_namespace,
     ),
     Reason(
-        said=words(r'code: (?P<told>.+?, message: ".*?"),'),
+        said=sdk_words(r'code: (?P<told>.+?, message: ".*?"),'),
         message=lambda _, claims: claims.told,
         fixes=lambda _: ["try again: the server may be starting, or busy"],
     ),
     Reason(
-        said=words(r"^(?P<told>[^\n]*)"),
+        said=sdk_words(r"^(?P<told>[^\n]*)"),
         message=lambda _, claims: claims.told,
         fixes=lambda _: ["python scripts/start_ping.py --verbose"],
     ),

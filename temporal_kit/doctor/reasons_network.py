@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .evidence import Seen
-from .reasons import Reason, words
+from .reasons import Reason, sdk_words
 from .target import Target
 
 
@@ -28,14 +28,14 @@ def start_or_find_the_server(target: Target) -> Iterator[str]:
 NAME = (
     Reason(
         seen=Seen.NO_NAME_SERVER,
-        said=words(r"(dns error|failed to lookup).*(temporary|timed out)"),
+        said=sdk_words(r"(dns error|failed to lookup).*(temporary|timed out)"),
         message=lambda target, _: (
             f"the name {target.looked_up} cannot be looked up: no DNS server answers this machine"
         ),
         fixes=lambda target: [f"check this machine's network and DNS, or {target.way_line}"],
     ),
     Reason(
-        said=words(r"dns error|failed to lookup"),
+        said=sdk_words(r"dns error|failed to lookup"),
         message=lambda target, _: (
             f"the name {target.looked_up} is unknown: misspelled, or only in a private DNS"
         ),
@@ -45,7 +45,7 @@ NAME = (
 
 TCP = (
     Reason(
-        said=words(r"status: 407"),
+        said=sdk_words(r"status: 407"),
         when=has_proxy,
         message=lambda target, _: (
             f"{target.proxy_value.name} has no user and password that {target.proxy_in_words} "
@@ -56,7 +56,7 @@ TCP = (
         ],
     ),
     Reason(
-        said=words(r"status: (?P<told>403[^\n]*)"),
+        said=sdk_words(r"status: (?P<told>403[^\n]*)"),
         when=has_proxy,
         message=lambda target, claims: (
             f"{target.proxy_in_words} refuses to connect to {target.where}: {claims.told}"
@@ -66,7 +66,7 @@ TCP = (
         ],
     ),
     Reason(
-        said=words(r"failed with status: (?P<told>[^\n]*)"),
+        said=sdk_words(r"failed with status: (?P<told>[^\n]*)"),
         when=has_proxy,
         message=lambda target, claims: (
             f"{target.proxy_in_words} does not reach {target.where}: {claims.told}"
@@ -80,24 +80,24 @@ TCP = (
         fixes=lambda target: [target.way_line],
     ),
     Reason(
-        said=words(r"client error.*\s+Caused by:\s+(?P<told>[^\n]*)"),
+        said=sdk_words(r"client error.*\s+Caused by:\s+(?P<told>[^\n]*)"),
         when=has_proxy,
         message=lambda target, claims: f"no way through {target.proxy_in_words}: {claims.told}",
         fixes=lambda target: [target.way_line],
     ),
     Reason(
         seen=Seen.NO_ANSWER,
-        said=words(r"tcp connect error.*TimedOut"),
+        said=sdk_words(r"tcp connect error.*TimedOut"),
         message=lambda target, _: f"no answer from {target.where}: something drops the packets",
         fixes=lambda _: ["let this machine through to it (firewall, VPN)"],
     ),
     Reason(
-        said=words(r"tcp connect error.*ConnectionRefused"),
+        said=sdk_words(r"tcp connect error.*ConnectionRefused"),
         message=lambda target, _: f"nothing listens on {target.where}",
         fixes=start_or_find_the_server,
     ),
     Reason(
-        said=words(r'tcp connect error(.*message: "(?P<told>.*?)")?'),
+        said=sdk_words(r'tcp connect error(.*message: "(?P<told>.*?)")?'),
         message=lambda target, claims: f"no way to {target.where}: {claims.told}",
         fixes=lambda _: ["check this machine's network, routes and VPN"],
     ),

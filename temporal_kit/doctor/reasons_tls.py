@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from .evidence import Claims, Seen
-from .reasons import Reason, words
+from .reasons import Reason, sdk_words
 from .target import Target, now
 
 # The handshake is through and the server hangs up: in TLS 1.3 it judges the client's certificate
 # only then.
-ENDED_AFTER_HANDSHAKE = words(
+ENDED_AFTER_HANDSHAKE = sdk_words(
     r"(AlertReceived\(|fatal alert: )(?P<told>\w+)"
     r"|after connection.*(transport error|connection closed)"
 )
@@ -118,7 +118,7 @@ def let_the_handshake_through(target: Target) -> Iterator[str]:
 TLS = (
     Reason(
         seen=Seen.SILENT,
-        said=words(r"code: (?-i:CANCELLED|DEADLINE_EXCEEDED)"),
+        said=sdk_words(r"code: (?-i:CANCELLED|DEADLINE_EXCEEDED)"),
         message=lambda target, _: f"{target.where} accepts the connection and stays silent",
         fixes=lambda target: [f"{target.address_line}, or check the server and any proxy"],
     ),
@@ -136,7 +136,7 @@ TLS = (
     ),
     Reason(
         seen=Seen.NOT_GRPC,
-        said=words(r"h2 protocol error"),
+        said=sdk_words(r"h2 protocol error"),
         message=lambda target, _: (
             f"{target.where} closes the connection without a word or speaks no gRPC: "
             "not a Temporal server, or a proxy"
@@ -144,26 +144,26 @@ TLS = (
         fixes=lambda target: [target.address_line],
     ),
     Reason(
-        said=words(r"InvalidCertificate\(UnknownIssuer"),
+        said=sdk_words(r"InvalidCertificate\(UnknownIssuer"),
         when=lambda target: target.has_cloud_name,
         message=not_temporal_cloud,
         fixes=reach_temporal_cloud_without_ca,
     ),
     Reason(
-        said=words(r"InvalidCertificate\(NotValidForName"),
+        said=sdk_words(r"InvalidCertificate\(NotValidForName"),
         when=lambda target: target.has_cloud_name,
         message=not_temporal_cloud,
         fixes=reach_temporal_cloud,
     ),
     Reason(
-        said=words(r"NotValidForName|UnrecognisedName"),
+        said=sdk_words(r"NotValidForName|UnrecognisedName"),
         message=lambda target, claims: (
             f"the server's certificate is for {claims.certificate.names}, not {target.tls_name}"
         ),
         fixes=expect_the_name_in_the_certificate,
     ),
     Reason(
-        said=words(r"InvalidCertificate\((Expired|NotValidYet)"),
+        said=sdk_words(r"InvalidCertificate\((Expired|NotValidYet)"),
         message=lambda _, claims: (
             "the server's certificate has expired or is not valid yet: it is valid "
             f"{claims.certificate.dates}, and this machine's clock says {now()}"
@@ -171,14 +171,14 @@ TLS = (
         fixes=lambda _: ["set this machine's clock, or have whoever runs the server renew it"],
     ),
     Reason(
-        said=words(r"InvalidCertificate\(UnknownIssuer"),
+        said=sdk_words(r"InvalidCertificate\(UnknownIssuer"),
         message=lambda _, claims: (
             f"the server's certificate is from an unknown CA: {claims.certificate.issuer}"
         ),
         fixes=lambda target: [f"{target.ca.name}=<PEM file of your operator's CA>"],
     ),
     Reason(
-        said=words(r"InvalidCertificate\((Other\w*\()*(?P<told>\w+)"),
+        said=sdk_words(r"InvalidCertificate\((Other\w*\()*(?P<told>\w+)"),
         message=lambda _, claims: (
             "the server's certificate is a CA's own, is not made for servers or is otherwise "
             f"unfit: {claims.told}"
@@ -188,17 +188,17 @@ TLS = (
         ],
     ),
     Reason(
-        said=words(r"NativeCertsNotFound"),
+        said=sdk_words(r"NativeCertsNotFound"),
         message=lambda *_: "this machine has no CA certificates",
         fixes=lambda _: ["install the ca-certificates package"],
     ),
     Reason(
-        said=words(r"InvalidContentType|InvalidMessage"),
+        said=sdk_words(r"InvalidContentType|InvalidMessage"),
         message=lambda target, _: f"{target.where} speaks no TLS, and these settings do",
         fixes=agree_on_tls,
     ),
     Reason(
-        said=words(r"H2NotNegotiated|NoApplicationProtocol|ProtocolVersion|PeerIncompatible"),
+        said=sdk_words(r"H2NotNegotiated|NoApplicationProtocol|ProtocolVersion|PeerIncompatible"),
         message=lambda target, _: (
             f"{target.where} speaks no TLS 1.2 or 1.3 with HTTP/2, which gRPC needs"
         ),
@@ -225,7 +225,7 @@ TLS = (
         fixes=have_the_certificate_accepted,
     ),
     Reason(
-        said=words(r"Server connection error"),
+        said=sdk_words(r"Server connection error"),
         message=lambda target, _: f"{target.where} breaks off the TLS handshake without a reason",
         fixes=let_the_handshake_through,
     ),
