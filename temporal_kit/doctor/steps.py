@@ -22,8 +22,13 @@ from ..findings import Failure, Finding, error, warning
 from ..redaction import redact
 from ..server import STALE_SECONDS, Connect, check_namespace, find_worker, version_of
 from ..settings import Settings
-from .reasons import AUTHENTICATION, NAME, TCP, TLS
-from .target import Target, look_closer
+from .evidence import Evidence, Seen
+from .looking import look_closer
+from .reasons import explain
+from .reasons_calls import AUTHENTICATION
+from .reasons_network import NAME, TCP
+from .reasons_tls import TLS
+from .target import Target
 from .values import with_rivals
 
 TITLES = ("name resolution", "TCP", "TLS", "authentication", "namespace", "workers")
@@ -40,14 +45,12 @@ async def walk(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
             yield step
         return
     target = Target(settings, client.service_client.config.http_connect_proxy_config)
-    target.client = client
-    texts = [*connected_texts(target)]
-    namespace = await _find_namespace(target)
-    findings = [*(Finding("ok", text) for text in texts), namespace]
+    namespace, clock_ahead = await _find_namespace(client, target)
+    findings = [*(Finding("ok", text) for text in connected_texts(target)), namespace]
     for finding in titled(settings, findings, rest_is_skipped=namespace.level == "error"):
         yield finding
     if namespace.level != "error":
-        workers = await look_for_workers(target)
+        workers = await look_for_workers(client, settings, clock_ahead)
         yield with_rivals(settings, replace(workers, text=f"{TITLES[-1]}: {workers.text}"))
 
 
@@ -60,12 +63,12 @@ async def explain_connecting(
     if isinstance(problem, RPCError):  # it had connected, and asked for the namespace
         steps = [*(Finding("ok", text) for text in texts), explain_call(target, problem)]
         return titled(settings, steps)
-    said = await _look(target, str(problem)[:4000])
+    evidence = await _look(target, str(problem)[:4000])
     steps = []
-    for rows, text in zip((NAME, TCP, TLS, AUTHENTICATION), texts, strict=True):
-        fault = target.explain(rows, said)
-        if fault and rows in (NAME, TCP) and "local" not in target.traits:
-            fault = replace(fault, fixes=(*fault.fixes, f"or {target.words['detour']}"))
+    for reasons, text in zip((NAME, TCP, TLS, AUTHENTICATION), texts, strict=True):
+        fault = explain(reasons, target, evidence)
+        if fault and (reasons is NAME or reasons is TCP) and not target.is_local:
+            fault = replace(fault, fixes=(*fault.fixes, f"or {target.detour_line}"))
         steps.append(fault or Finding("ok", text))
         if fault:
             break
@@ -74,12 +77,13 @@ async def explain_connecting(
 
 def connected_texts(target: Target) -> list[str]:
     """What is said of the steps from the name to the credential when they have worked."""
-    tls = "the server's certificate is trusted" if target.tls else "off, plain text"
-    credential = "{credential} accepted" if {"key", "cert"} & target.traits else "none needed"
-    way = ["{host} is known", "connected to {where}"]
+    name, tcp = f"{target.host} is known", f"connected to {target.where}"
     if target.proxy:
-        way = ["left to {proxy}", "connected to {where}, through {proxy}"]
-    return [text.format_map(target.words) for text in (*way, tls, credential)]
+        name = f"left to {target.proxy_in_words}"
+        tcp += f", through {target.proxy_in_words}"
+    tls = "the server's certificate is trusted" if target.uses_tls else "off, plain text"
+    shown = target.has_api_key or target.has_certificate
+    return [name, tcp, tls, f"{target.credential} accepted" if shown else "none needed"]
 
 
 def titled(settings: Settings, steps: list[Finding], rest_is_skipped: bool = True) -> list[Finding]:
@@ -92,60 +96,61 @@ def titled(settings: Settings, steps: list[Finding], rest_is_skipped: bool = Tru
     return found + [Finding("skipped", f"{title}: not reached") for title in rest]
 
 
-async def _look(target: Target, said: str) -> str:
-    """What the SDK said, or what a look at the server says better, within two seconds."""
-    found: list[str] = []
+async def _look(target: Target, said: str) -> Evidence:
+    """What the SDK said, and what a look at the server adds to it within two seconds."""
+    found: list[Evidence] = []
     # A daemon: no script is to wait for a silent name server, not even at its end.
     looking = Thread(target=lambda: found.append(look_closer(target, said)), daemon=True)
     looking.start()
     for _ in range(100):
         if looking.is_alive():
             await asyncio.sleep(0.02)
-    return found[0] if found else said or "dns error: timed out"
+    return found[0] if found else Evidence(said, None if said else Seen.NO_NAME_SERVER)
 
 
-async def _find_namespace(target: Target) -> Finding:
+async def _find_namespace(client: Client, target: Target) -> tuple[Finding, float]:
+    """Whether the namespace is there; and by how many seconds this machine's clock is ahead."""
     try:
-        await check_namespace(target.client)
+        await check_namespace(client)
     except RPCError as problem:
-        return explain_call(target, problem)
-    text = f"{target.client.namespace} is there"
-    target.ahead = ahead = await measure_clock(target.client)
+        return explain_call(target, problem), 0.0
+    text = f"{client.namespace} is there"
+    ahead = await measure_clock(client)
     if abs(ahead) < 5:
-        return Finding("ok", text)
+        return Finding("ok", text), ahead
     off = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
     fix = "set this machine's clock: API keys and certificates depend on it"
-    return warning(f"{text}; this machine's clock is {off}", fix)
+    return warning(f"{text}; this machine's clock is {off}", fix), ahead
 
 
 def explain_call(target: Target, problem: RPCError) -> Finding:
     """What the status of a call means."""
     said = f'code: {problem.status.name}, message: "{problem.message[:4000]}", '
-    return target.explain(AUTHENTICATION, said) or error(said)
+    return explain(AUTHENTICATION, target, Evidence(said)) or error(said)
 
 
-async def look_for_workers(target: Target) -> Finding:
+async def look_for_workers(client: Client, settings: Settings, clock_ahead: float) -> Finding:
     """Look who polls the task queue; whatever comes of it, a ping can be started."""
-    client, queue = target.client, target.settings.text("TEMPORAL_TASK_QUEUE")
+    queue = settings.text("TEMPORAL_TASK_QUEUE")
     try:
-        finding = await find_worker(client, queue, clock_ahead=target.ahead)
+        finding = await find_worker(client, queue, clock_ahead=clock_ahead)
         found = await _describe(client, client.namespace, queue)
         activities = await _describe(client, client.namespace, queue, ACTIVITY)
     except RPCError as problem:
         return warning(f"who polls {queue!r} is unknown: {redact(problem.message, 200)}")
     if finding.level == "ok":
         waiting = activities.stats.approximate_backlog_count
-        if waiting and not _fresh(activities, target.ahead):
+        if waiting and not _fresh(activities, clock_ahead):
             text = f"{finding.text}; {waiting} activities wait, and no worker polls for them"
             fix = "register them in ACTIVITIES of workers/worker.py, and restart the worker"
             return warning(text, fix)
         return finding
     current = found.versioning_info.current_deployment_version
-    version, polls = version_of(current), _fresh(found, target.ahead)
+    version, polls = version_of(current), _fresh(found, clock_ahead)
     if others := [one for one in polls if version_of(one.deployment_options) != version]:
         return warning(finding.text, *route(others, current))
     last = [f": {redact(one.identity, 200)} is busy, or gone" for one in found.pollers[:1]]
-    fixes = (*finding.fixes, *await _find_elsewhere(target, queue))
+    fixes = (*finding.fixes, *await _find_elsewhere(client, settings, clock_ahead))
     return warning("".join([finding.text, *last]), *fixes)
 
 
@@ -168,6 +173,7 @@ def route(polls: list[PollerInfo], current: WorkerDeploymentVersion) -> Iterator
     """The lines that bring new runs and the workers that poll together."""
 
     def quoted(one: Any) -> list[str]:
+        """Name and build ID, quoted for a shell."""
         return [quote(redact(part, 200)) for part in (one.deployment_name, one.build_id)]
 
     if current.build_id:
@@ -181,32 +187,35 @@ def route(polls: list[PollerInfo], current: WorkerDeploymentVersion) -> Iterator
 
 
 async def _describe(client: Client, namespace: str, queue: str, kind: Any = None) -> Any:
+    """A task queue with its pollers and backlog; of workflow tasks, if no kind is given."""
     request = api.DescribeTaskQueueRequest(namespace=namespace, task_queue_type=kind)
     request.task_queue.name, request.report_stats = queue, True
     return await client.workflow_service.describe_task_queue(request, timeout=LIMIT)
 
 
 def _fresh(found: Any, ahead: float) -> list[PollerInfo]:
+    """The pollers of a task queue that have polled lately, by the server's clock."""
     since = time.time() - ahead - STALE_SECONDS
     return [one for one in found.pollers if one.last_access_time.ToSeconds() >= since]
 
 
 async def _try(asking: Awaitable[Any]) -> Any:
+    """The answer to a call, or None if the server refuses it."""
     with suppress(RPCError):
         return await asking
     return None
 
 
-async def _find_elsewhere(target: Target, queue: str) -> list[str]:
+async def _find_elsewhere(client: Client, settings: Settings, clock_ahead: float) -> list[str]:
     """What leads to workers that were perhaps meant, the likeliest first."""
-    client, here = target.client, target.client.namespace
+    here, queue = client.namespace, settings.text("TEMPORAL_TASK_QUEUE")
     every = api.ListNamespacesRequest(page_size=20)  # which Temporal Cloud does not tell
     found = await _try(client.workflow_service.list_namespaces(every, timeout=LIMIT))
     places = [(one.namespace_info.name, queue) for one in found.namespaces] if found else []
     request = api.ListWorkersRequest(namespace=here, page_size=50)
     found = await _try(client.workflow_service.list_workers(request, timeout=LIMIT))
     others = [one.worker_heartbeat.task_queue for one in found.workers_info] if found else []
-    others.append(target.settings.defaults.get("TEMPORAL_TASK_QUEUE", queue))
+    others.append(settings.defaults.get("TEMPORAL_TASK_QUEUE", queue))
     near = [(here, f"{queue} "), (here, queue.lower())]
     places = [*dict.fromkeys([*near, *places, *((here, other) for other in others)])]
     answers = await asyncio.gather(*(_try(_describe(client, *place)) for place in places))
@@ -216,6 +225,6 @@ async def _find_elsewhere(target: Target, queue: str) -> list[str]:
         where, fix = "", f"TEMPORAL_TASK_QUEUE={quote(other)}"
         if namespace != here:
             where, fix = f" in '{namespace}'", f"TEMPORAL_NAMESPACE={quote(namespace)}"
-        if found and _fresh(found, target.ahead):
+        if found and _fresh(found, clock_ahead):
             leads.append(f"a worker polls '{other}'{where}: {fix}")
     return leads[:2]

@@ -1,178 +1,223 @@
-"""The server that the settings name: how to speak of it, and a look at it by plain sockets."""
+"""The server that the settings name: the facts that choose a reason, and the lines that fix it."""
 
-import base64
 import os
-import re
 import shlex
-import socket
 import time
-from collections import defaultdict
 from contextlib import suppress
-from http.client import HTTPConnection
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from temporalio.client import Client
 from temporalio.service import HttpConnectProxyConfig, TLSConfig
 
-from ..findings import Finding, error
-from ..redaction import redact
-from ..settings import API_KEY, CLOUD_HOST, CLOUD_NAMESPACE, Settings
-from .certificates import inspect_certificate, pem_value, trust, trusting
-from .reasons import Row
+from ..settings import API_KEY, CLOUD_HOST, CLOUD_NAMESPACE, Settings, Value
+from .certificates import inspect_certificate, pem_value
 from .values import api_key_line, find_host_port, namespace_endpoint
 
-# An HTTP/2 client's preface and empty SETTINGS; a gRPC server begins with SETTINGS too.
-HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")  # of Docker and of Podman
 
 
+@dataclass(frozen=True)
+class ClientCertificate:
+    """The user's own certificate."""
+
+    subject: str
+    issuer: str
+    decoded: bool  # False if it could not be read: then subject and issuer are unknown
+
+
+@dataclass(frozen=True)
 class Target:
-    """The server, its `traits`, and what findings may speak of.
+    """The server as the user's own settings and machine describe it.
 
-    `words` are the user's own; `claims` are the other side's, and for texts alone.
+    Nothing here comes from the other side, so all of it may stand in fixes. The properties that end
+    in `_line` are fixes, or parts of them.
     """
 
-    client: Client
-    ahead = 0.0  # seconds, of this machine's clock
+    settings: Settings
+    proxy: HttpConnectProxyConfig | None
 
-    def __init__(self, settings: Settings, proxy: HttpConnectProxyConfig | None) -> None:
-        self.settings, self.proxy = settings, proxy
-        told = settings.tls
-        tls = told if isinstance(told, TLSConfig) else TLSConfig()
-        host, port = find_host_port(settings.text("TEMPORAL_ADDRESS"))
-        self.tls, self.host = bool(told), host.strip("[]")
-        self.port = int(port or (443 if told else 80))
-        self.name = tls.domain or self.host
-        namespace = settings.text("TEMPORAL_NAMESPACE")
-        marks = map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))
-        traits = {
-            "key": any(map(settings.text, API_KEY)),
-            "cert": tls.client_cert,
-            "TLS": told,
-            "CA": tls.server_root_ca_cert,
-            "cloud-name": CLOUD_HOST.fullmatch(self.name),
-            "of-cloud": settings.on_cloud or CLOUD_NAMESPACE.fullmatch(namespace),
-            "local": self.host in ("localhost", "127.0.0.1", "::1"),
-            "container": "KUBERNETES_SERVICE_HOST" in os.environ or any(marks),
-            "7233": self.port == 7233,
-            "proxy": self.proxy,
-        }
-        self.traits = {trait for trait, there in traits.items() if there}
-        self.words, self.claims = self._words(), dict[str, str]()
+    # The address.
 
-    def _words(self) -> dict[str, Any]:
-        settings = self.settings
-        key = settings.value(next(filter(settings.text, API_KEY), API_KEY[0]))
-        cert, ca = (pem_value(settings, kind) for kind in ("CLIENT_CERT", "SERVER_CA_CERT"))
-        address, endpoint = settings.value("TEMPORAL_ADDRESS"), namespace_endpoint(settings)
-        proxy, spared = settings.value("HTTPS_PROXY"), settings.value("NO_PROXY")
-        other = "of-cloud" in self.traits and address.text != endpoint and endpoint
-        words: dict[str, Any] = {
-            "host": (host := find_host_port(address.text)[0]),
-            "where": f"{host}:{self.port}",
-            "looked_up": self.host,
-            "name": self.name,
-            "namespace": shlex.quote(settings.text("TEMPORAL_NAMESPACE")),
-            "endpoint": endpoint.removesuffix(":7233"),
-            "server": address,
-            "address": f"{address.name}={other or '<host:port of a Temporal server>'}",
-            "credential": "API key" if "key" in self.traits else "client certificate",
-            "key": key,
-            "key_line": api_key_line(settings),
-            "cert": cert,
-            "ca": ca,
-            "now": time.strftime("%b %d %H:%M %Y UTC", time.gmtime()),
-            "detour": f"{proxy.name}=http://<host>:<port>, if only a proxy leads there",
-        }
-        words["way"] = words["address"]
+    @property
+    def address(self) -> Value:
+        """The address as it is set."""
+        return self.settings.value("TEMPORAL_ADDRESS")
+
+    @property
+    def host(self) -> str:
+        """The host as an address has it, an IPv6 one in brackets."""
+        return find_host_port(self.address.text)[0]
+
+    @property
+    def bare_host(self) -> str:
+        """The host as sockets and NO_PROXY take it, without brackets."""
+        return self.host.strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port; without one in the address, the one that the SDK falls back to."""
+        port = find_host_port(self.address.text)[1]
+        return int(port or (443 if self.uses_tls else 80))
+
+    @property
+    def where(self) -> str:
+        """`host:port`."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the address is this machine's own."""
+        return self.bare_host in ("localhost", "127.0.0.1", "::1")
+
+    @property
+    def in_container(self) -> bool:
+        """Whether this runs in a container, where localhost is not the developer's machine."""
+        marked = any(os.path.exists(mark) for mark in CONTAINER_MARKS)
+        return marked or "KUBERNETES_SERVICE_HOST" in os.environ
+
+    # TLS and credentials.
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the client speaks TLS."""
+        return bool(self.settings.tls)
+
+    @property
+    def tls(self) -> TLSConfig:
+        """How it does; without any details if none are set."""
+        tls = self.settings.tls
+        return tls if isinstance(tls, TLSConfig) else TLSConfig()
+
+    @property
+    def tls_name(self) -> str:
+        """The name that the server's certificate must have."""
+        return self.tls.domain or self.bare_host
+
+    @property
+    def has_ca(self) -> bool:
+        """Whether the settings name a CA to trust instead of the system's."""
+        return bool(self.tls.server_root_ca_cert)
+
+    @property
+    def ca(self) -> Value:
+        """Where the CA certificate is set, or would be."""
+        return pem_value(self.settings, "SERVER_CA_CERT")
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether the client has a certificate to show (mTLS)."""
+        return bool(self.tls.client_cert)
+
+    @property
+    def certificate(self) -> Value:
+        """Where the client certificate is set, or would be."""
+        return pem_value(self.settings, "CLIENT_CERT")
+
+    @cached_property
+    def own_certificate(self) -> ClientCertificate:
+        """The client certificate, decoded."""
+        found: dict[str, Any] = {}
+        # It may be a server's own, or this system may allow no look at it: then the SDK's words
+        # have to do.
+        with suppress(OSError, ValueError):
+            found = inspect_certificate(self.settings)
+        subject, issuer = (common_name(found, whose) for whose in ("subject", "issuer"))
+        return ClientCertificate(subject, issuer, decoded=bool(found))
+
+    @property
+    def has_api_key(self) -> bool:
+        """Whether the client sends an API key, by whichever setting."""
+        return any(self.settings.text(setting) for setting in API_KEY)
+
+    @property
+    def api_key(self) -> Value:
+        """Where the API key is set, or would be."""
+        setting = next((one for one in API_KEY if self.settings.text(one)), API_KEY[0])
+        return self.settings.value(setting)
+
+    @property
+    def credential(self) -> str:
+        """What the client shows who it is with, in words."""
+        return "API key" if self.has_api_key else "client certificate"
+
+    # Temporal Cloud.
+
+    @property
+    def has_cloud_name(self) -> bool:
+        """Whether the server's certificate must be for a name that only Temporal Cloud has."""
+        return bool(CLOUD_HOST.fullmatch(self.tls_name))
+
+    @property
+    def of_cloud(self) -> bool:
+        """Whether Temporal Cloud is meant, as the address or the form of the namespace tells."""
+        namespace = self.settings.text("TEMPORAL_NAMESPACE")
+        return self.settings.on_cloud or bool(CLOUD_NAMESPACE.fullmatch(namespace))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace, quoted for a shell."""
+        return shlex.quote(self.settings.text("TEMPORAL_NAMESPACE"))
+
+    @property
+    def endpoint_host(self) -> str:
+        """The host of the namespace endpoint on Temporal Cloud."""
+        return namespace_endpoint(self.settings).removesuffix(":7233")
+
+    # The way there.
+
+    @property
+    def proxy_in_words(self) -> str:
+        """The proxy as messages name it; empty without one."""
+        return f"the proxy {self.proxy.target_host}" if self.proxy else ""
+
+    @property
+    def proxy_value(self) -> Value:
+        """Where the proxy is set, or would be."""
+        return self.settings.value("HTTPS_PROXY")
+
+    @property
+    def looked_up(self) -> str:
+        """The name that this machine looks up: with a proxy, that is not the server's."""
         if self.proxy:
-            hosts = ",".join(filter(None, (spared.text, self.host)))
-            words["detour"] = f"{spared.name}={hosts}, if this machine needs no proxy to get there"
-            words["proxy"] = f"the proxy {self.proxy.target_host}"
-            words["looked_up"] = f"{self.proxy.target_host.rpartition(':')[0]}, of the proxy,"
-            words["PROXY"], words["way"] = proxy.name, f"{proxy.name}=http://<host>:<port>"
-        return words
+            return f"{self.proxy.target_host.rpartition(':')[0]}, of the proxy,"
+        return self.bare_host
 
-    def _has(self, traits: str) -> bool:
-        return all((one.lstrip("-") in self.traits) == (one[0] != "-") for one in traits.split())
+    # Lines of fixes.
 
-    def explain(self, rows: list[Row], said: str) -> Finding | None:
-        """The first row that fits what was said."""
-        for pattern, traits, text, fixes in rows:
-            found = re.search(pattern, said, re.I)
-            if found and self._has(traits):
-                words = defaultdict(str, self.words)
-                for name, claim in {**self.claims, **found.groupdict("")}.items():
-                    words[name] = redact(claim, 200)
-                fits = [fix.format_map(self.words) for need, fix in fixes if self._has(need)]
-                return error(text.format_map(words).strip(), *fits)
-        return None
+    @property
+    def address_line(self) -> str:
+        """The line that sets another address: the namespace endpoint, if that is another."""
+        endpoint = namespace_endpoint(self.settings)
+        known = self.of_cloud and self.address.text != endpoint
+        return f"{self.address.name}={endpoint if known else '<host:port of a Temporal server>'}"
 
+    @property
+    def way_line(self) -> str:
+        """The line that sets what this machine connects to first: the proxy, or the server."""
+        return f"{self.proxy_value.name}=http://<host>:<port>" if self.proxy else self.address_line
 
-def look_closer(target: Target, said: str) -> str:
-    """What the SDK said, or better words for it; adds to what is known of the target."""
-    if not said or "Elapsed(" in said:
-        with suppress(OSError):
-            _connect(target).close()
-            return "silent"
-        return "client error\nCaused by: no answer in time" if target.proxy else "TimedOut"
-    if re.search("InvalidCertificate|UnrecognisedName", said):
-        _note_server_certificate(target)
-        if "UnknownIssuer" not in said:
-            target.traits.discard("CA")  # which is not what is wrong
-    elif "Server connection error" not in said and not target.tls:
-        return _first_words(target) or said
-    elif "cert" in target.traits:
-        _note_own_certificate(target)
-    return said
+    @property
+    def detour_line(self) -> str:
+        """The line that changes the way: around the proxy, or through one."""
+        if self.proxy:
+            spared = self.settings.value("NO_PROXY")
+            hosts = ",".join(filter(None, (spared.text, self.bare_host)))
+            return f"{spared.name}={hosts}, if this machine needs no proxy to get there"
+        return f"{self.proxy_value.name}=http://<host>:<port>, if only a proxy leads there"
+
+    @property
+    def api_key_line(self) -> str:
+        """The line that sets another API key."""
+        return api_key_line(self.settings)
 
 
-def _connect(target: Target) -> socket.socket:
-    if not target.proxy:
-        return socket.create_connection((target.host, target.port), 1.0)
-    way = HTTPConnection(target.proxy.target_host, timeout=1.0)
-    login = base64.b64encode(":".join(target.proxy.basic_auth or ()).encode()).decode()
-    headers = {"Proxy-Authorization": f"Basic {login}"} if login else {}
-    way.set_tunnel(target.host, target.port, headers)
-    way.connect()
-    return way.sock
+def now() -> str:
+    """The time by this machine's clock, as certificates write it."""
+    return time.strftime("%b %d %H:%M %Y UTC", time.gmtime())
 
 
-def _first_words(target: Target) -> str:
-    """What the server says to gRPC in plain text; empty if it speaks gRPC itself."""
-    answer = b""
-    with suppress(OSError), _connect(target) as plain:
-        plain.sendall(HELLO)
-        answer = plain.recv(64)
-    if answer[3:4] == b"\4":
-        return ""
-    with suppress(OSError), trusting().wrap_socket(_connect(target)):
-        return "says \x15\x03"  # a TLS alert
-    return f"says {answer.decode('latin-1')}"
-
-
-def _note_server_certificate(target: Target) -> None:
-    """Fetch a certificate that is not trusted, then trust it to have it decoded."""
-    context, decoded = trusting(), dict[str, Any]()
-    with suppress(OSError, ValueError):
-        for _ in range(2):
-            with context.wrap_socket(_connect(target), server_hostname=target.name) as secure:
-                decoded = dict(secure.getpeercert() or {})
-                trust(context, secure.getpeercert(binary_form=True) or b"")
-    names = [str(name) for _, name in decoded.get("subjectAltName", ())]
-    target.claims["names"] = ", ".join(names[:4]) or ("no name" if decoded else "another name")
-    target.claims["issuer"] = _common_name(decoded, "issuer")
-    target.claims["dates"] = f"from {decoded.get('notBefore')} until {decoded.get('notAfter')}"
-
-
-def _note_own_certificate(target: Target) -> None:
-    certificate: dict[str, Any] = {}
-    with suppress(OSError):  # a server's own, or not to be looked at here
-        certificate = inspect_certificate(target.settings)
-    target.traits.add("fit" if certificate else "")
-    target.words["subject"] = _common_name(certificate, "subject")
-    target.words["own_issuer"] = _common_name(certificate, "issuer")
-
-
-def _common_name(certificate: dict[str, Any], whose: str) -> str:
+def common_name(certificate: dict[str, Any], whose: str) -> str:
+    """The common name of a certificate's subject or issuer, or else all that it is called."""
     parts = dict(pair for group in certificate.get(whose, ()) for pair in group)
     return str(parts.get("commonName") or ", ".join(parts.values()) or "one without a name")
