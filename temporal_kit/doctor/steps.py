@@ -20,7 +20,14 @@ from temporalio.service import HttpConnectProxyConfig, RPCError
 
 from ..findings import Failure, Finding, error, warning
 from ..redaction import redact
-from ..server import STALE_SECONDS, Connect, check_namespace, find_worker, version_of
+from ..server import (
+    STALE_SECONDS,
+    Connect,
+    check_namespace,
+    check_right_to_poll,
+    find_worker,
+    version_of,
+)
 from ..settings import Settings
 from .evidence import Evidence, Seen
 from .looking import look_closer
@@ -50,7 +57,8 @@ async def walk(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
     for finding in titled(settings, findings, rest_is_skipped=namespace.level == "error"):
         yield finding
     if namespace.level != "error":
-        workers = await look_for_workers(client, settings, clock_ahead)
+        refused = await _find_refused_polls(client, target)
+        workers = refused or await look_for_workers(client, settings, clock_ahead)
         yield with_rivals(settings, replace(workers, text=f"{TITLES[-1]}: {workers.text}"))
 
 
@@ -121,6 +129,16 @@ async def _find_namespace(client: Client, target: Target) -> tuple[Finding, floa
     off = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
     fix = "set this machine's clock: API keys and certificates depend on it"
     return warning(f"{text}; this machine's clock is {off}", fix), ahead
+
+
+async def _find_refused_polls(client: Client, target: Target) -> Finding | None:
+    """The error of a credential that may look but not work: workers would poll in vain."""
+    try:
+        await check_right_to_poll(client)
+    except RPCError as problem:
+        finding = explain_call(target, problem)
+        return replace(finding, text=f"none may poll: {finding.text}")
+    return None
 
 
 def explain_call(target: Target, problem: RPCError) -> Finding:

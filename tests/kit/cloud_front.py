@@ -125,7 +125,7 @@ class CloudFront(AbstractContextManager["CloudFront"]):
         locks = grpc.ssl_server_credentials([(certificate, certificate)], clients, bool(clients))
         self._keys = None if keys is None else set(keys)
         self._namespaces = set(namespaces)
-        self._read_only = read_only
+        self.read_only = read_only
         self.silent = False  # answers no call more, as a server that is stuck
         self.calls: list[Call] = []
         self._running: dict[grpc.Future, Call] = {}
@@ -164,7 +164,7 @@ class CloudFront(AbstractContextManager["CloudFront"]):
         if not call.namespace:  # The SDK sends an empty header for an empty name.
             return grpc.StatusCode.INVALID_ARGUMENT, "The temporal-namespace header is missing."
         writes = call.method.rpartition("/")[2].startswith(("Start", "Poll", "Respond"))
-        if call.namespace not in self._namespaces or (writes and self._read_only):
+        if call.namespace not in self._namespaces or (writes and self.read_only):
             return grpc.StatusCode.PERMISSION_DENIED, "Request unauthorized."
         return None
 

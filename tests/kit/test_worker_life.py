@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from .cases import env
+from .cases import FRONT, env, filled
+from .cloud_front import CloudFront
 from .kit import PING, WORKER, DevServer, Kit, RunningScript
 from .marks import posix, slow
 from .pings import CALLING, begin, connect, send, wait_until
+from .world import World
 
 pytestmark = posix
 OUTAGE_SECONDS = 75  # from the 65th on, the SDK's pollers would each log an error every 10 s
@@ -145,3 +147,16 @@ def test_a_long_outage_is_told_once_and_it_stops_without_a_server_too(kit: Kit) 
         worker.stop()
     for stopped in (new, polling, worker):
         expect_in_order(stopped)
+
+
+@slow
+def test_polls_that_are_refused_later_are_told_once(
+    kit: Kit, cloud: CloudFront, world: World
+) -> None:
+    settings = filled(env(FRONT, ADDRESS=cloud.address), world)
+    worker = kit.work(**settings)
+    cloud.read_only = True  # the role of its key is changed
+    worker.wait_for("not allowed on the namespace", 25)
+    cloud.read_only = False
+    worker.wait_for("The server is back", 25)
+    assert worker.stderr.count("not allowed on the namespace") == 1
