@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from temporalio.service import HttpConnectProxyConfig, RPCError, RPCStatusCode
 
@@ -12,6 +13,7 @@ from ..server import Connect
 from ..settings import Settings, SettingsError
 from .settings import check_settings
 from .steps import TITLES, explain_call, explain_connecting, walk
+from .suspects import CHECK, find_suspects
 from .target import Target
 from .values import with_rivals
 
@@ -51,7 +53,8 @@ async def diagnose(
 
     With `connect` it is asked again how far one gets; without, the error is one of connecting.
     """
-    if errors := _errors(_judge_settings(settings)):
+    judged = _judge_settings(settings)
+    if errors := _errors(judged):
         return Failure(*errors)
     if connect:
         steps = [finding async for finding in walk(settings, connect)]
@@ -60,7 +63,9 @@ async def diagnose(
     if isinstance(problem, RPCError) and problem.status in DENIED and not _errors(steps):
         steps = [with_rivals(settings, explain_call(Target(settings, proxy), problem))]
     if errors := _errors(steps):
-        return Failure(*errors, steps=tuple(steps))
+        suspects = find_suspects(settings, judged, errors)
+        last = replace(errors[-1], fixes=(*errors[-1].fixes, CHECK))
+        return Failure(*errors[:-1], last, *suspects, steps=tuple(steps))
     if isinstance(problem, asyncio.TimeoutError):
         fixes = steps[-1].fixes or ("see the worker's log",)
         return Failure(error(f"no answer in time; {steps[-1].text}", *fixes))

@@ -34,7 +34,7 @@ HAS_SETTINGS = re.compile(r"(?m)^(export )?TEMPORAL_\w+=.")
 def check_env_file(settings: Settings, env_file: Path) -> Iterator[Finding]:
     """Find what somebody wrote into `.env`, or beside it, and what has no effect."""
     text = text_of(env_file)
-    if not text:
+    if not HAS_SETTINGS.search(text):
         yield from _find_other_names(env_file)
     yield from _find_lines_behind_a_hash(settings, text)
     yield from _find_repeated_names(text)
@@ -47,11 +47,10 @@ def _parse(text: str, *, expand: bool) -> dict[str, str | None]:
 
 
 def _find_other_names(env_file: Path) -> Iterator[Finding]:
-    """Files beside a missing `.env` that have settings, such as `.env.txt`."""
+    """Files beside a `.env` without settings that have some, such as `.env.txt`."""
     for other in sorted(env_file.parent.glob(".env?*")):
         if other.name != PARKED and HAS_SETTINGS.search(text_of(other)):
-            fix = f"mv {quote(str(other))} {quote(str(env_file))}"
-            yield warning(f"{other} has settings, and is not read", fix)
+            yield _not_read(other, env_file)
 
 
 def _find_lines_behind_a_hash(settings: Settings, text: str) -> Iterator[Finding]:
@@ -94,7 +93,12 @@ def _find_other_env_files(env_file: Path) -> Iterator[Finding]:
     for folder in (Path.cwd(), *Path.cwd().parents):
         other = folder / env_file.name
         if other != env_file and HAS_SETTINGS.search(text_of(other)):
-            fix = f"move its lines into {env_file}"
-            if not os.path.lexists(env_file):
-                fix = f"mv {quote(str(other))} {quote(str(env_file))}"
-            yield warning(f"{other} has settings, and is not read", fix)
+            yield _not_read(other, env_file)
+
+
+def _not_read(other: Path, env_file: Path) -> Finding:
+    """What is said of a file with settings that is not the one that is read."""
+    fix = f"mv {quote(str(other))} {quote(str(env_file))}"
+    if os.path.lexists(env_file):
+        fix = f"move its lines into {env_file}"
+    return warning(f"{other} has settings, and is not read", fix)

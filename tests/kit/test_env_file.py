@@ -22,7 +22,7 @@ from .cloud_front import NAMESPACE, Certificates, CloudFront
 from .delivered import delivered
 from .guides import Reader
 from .inside import run_now
-from .kit import API_KEY, CHECK, SOURCE, Kit, free_port, write
+from .kit import API_KEY, CHECK, PING, SOURCE, WORKER, Kit, free_port, write
 from .marks import slow
 from .pings import CALLING
 from .test_diagnosis import checks
@@ -354,3 +354,25 @@ def test_the_check_says_where_env_file_is_or_was_looked_for(kit: Kit, tmp_path: 
     said = kit.start(CHECK, "--offline", cwd=tmp_path)
     assert said.wait() == 0
     assert said.stdout.startswith(f"Settings ({Path('kit', '.env')} is read):\n")
+
+
+SUSPECTS = {
+    "#TEMPORAL_ADDRESS=orders.example:7243\n": "⚠ behind a # in .env, and so not set: ",
+    "TEMPORAL_HOST=orders.example\n": "⚠ TEMPORAL_HOST is not a setting",
+    "TEMPORAL_ADDRESS=${SERVER_OF_OURS}\n": "⚠ TEMPORAL_ADDRESS in .env expands to nothing",
+}
+
+
+@pytest.mark.parametrize("text", SUSPECTS)
+@pytest.mark.parametrize("path", [PING, WORKER])
+def test_the_log_alone_tells_what_may_be_why_nothing_answers(
+    tmp_path: Path, text: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    monkeypatch.setitem(DEFAULTS, "TEMPORAL_ADDRESS", nowhere)
+    done = run_now(path, {}, write(tmp_path / ".env", text), verbose=False)
+    said = done.stderr[done.stderr.index("ERROR - ") :].splitlines()
+    assert said[0] == f"ERROR - ✗ TCP: nothing listens on {nowhere}"
+    assert "  → python scripts/check_temporal_config.py tells more" in said
+    [at] = [number for number, line in enumerate(said) if SUSPECTS[text] in line]
+    assert said[at + 1].startswith("  → ")

@@ -34,6 +34,9 @@ GOALS = {  # the most that the kit may take, as a part of what the other side ta
     "worker: CPU per ping, 50 at a time (ms)": 1.00,
     "300 pings, 50 at a time: p99 (ms)": 0.55,
     "300 pings, 50 at a time: all (s)": 1.00,
+    "same tuning: idle memory (MB)": 1.05,
+    "same tuning: CPU per ping, 20 at a time (ms)": 1.04,
+    "same tuning: 400 pings, p99 (ms)": 1.10,
     "50 modules against 1: CPU per ping (ms)": 1.10,
     "start_ping.py: time (s)": 1.10,
 }
@@ -69,10 +72,12 @@ def memory(pid: int) -> float:
 
 
 @contextmanager
-def worker(bench: Bench, kit: Kit | None) -> Iterator[tuple[int, str, float]]:
-    """Run a kit's worker or the plain one; gives its process, queue and seconds to start."""
+def worker(
+    bench: Bench, kit: Kit | None, plain: str = "plain_worker.py"
+) -> Iterator[tuple[int, str, float]]:
+    """Run a kit's worker or a plain one; gives its process, queue and seconds to start."""
     queue = f"bench-{uuid.uuid4()}"
-    file = kit.root / WORKER if kit else PLAIN / "plain_worker.py"
+    file = kit.root / WORKER if kit else PLAIN / plain
     began = time.perf_counter()
     with RunningScript([sys.executable, str(file)], bench.env(queue)) as script:
         script.wait_for("Worker running")
@@ -115,6 +120,17 @@ def measure_worker(bench: Bench, ours: bool) -> Measured:
         yield "worker: memory after 740 pings (MB)", memory(pid)
 
 
+def measure_tuned(bench: Bench, ours: bool) -> Measured:
+    """A worker against one by the SDK alone with the same options."""
+    with worker(bench, bench.kit if ours else None, "tuned_worker.py") as (pid, queue, _):
+        time.sleep(IDLE_SECONDS)
+        yield "same tuning: idle memory (MB)", memory(pid)
+        ping(bench, pid, queue, 40, 20)
+        cpu, p99, _ = ping(bench, pid, queue, 400, 20)
+        yield "same tuning: CPU per ping, 20 at a time (ms)", cpu
+        yield "same tuning: 400 pings, p99 (ms)", p99
+
+
 def add_modules(kit: Kit) -> Kit:
     """Give a copy of the kit fifty workflow modules, each added as the README says."""
     first = (kit.root / "workflows/ping_workflow.py").read_text(encoding="utf-8")
@@ -151,6 +167,7 @@ def measure_script(script: str, bench: Bench, ours: bool) -> Measured:
 
 PARTS: dict[str, Callable[[Bench, bool], Measured]] = {
     "worker": measure_worker,
+    "tuned": measure_tuned,
     "modules": measure_modules,
     "ping": partial(measure_script, "start_ping.py"),
     "check": partial(measure_script, "check_temporal_config.py"),

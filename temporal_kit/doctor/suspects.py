@@ -1,0 +1,52 @@
+"""The warnings that may explain why a connection failed: in production the log is all there is."""
+
+import re
+
+from ..findings import Finding
+from ..settings import Settings
+
+MOST_LINES = 5
+NAME = re.compile(r"\b(?:TEMPORAL_\w+|HTTPS?_PROXY|NO_PROXY)\b", re.I)
+CHECK = "python scripts/check_temporal_config.py tells more"
+
+
+def find_suspects(
+    settings: Settings, warnings: list[Finding], errors: list[Finding]
+) -> list[Finding]:
+    """Those of the warnings that may be the cause of these errors, the likeliest first.
+
+    With the default's address, every setting that somebody meant to set and that does not count is
+    one; otherwise those are that share a setting with an error.
+    """
+    named = _names(errors)
+    at_the_default = settings.value("TEMPORAL_ADDRESS").source == "default"
+    suspects = [
+        warning
+        for warning in warnings
+        if not _is_about_permissions(warning) and (at_the_default or named & _names([warning]))
+    ]
+    suspects.sort(key=lambda warning: not re.search("ADDRESS|ENDPOINT|HOST", warning.text))
+    return _first_lines(suspects)
+
+
+def _names(findings: list[Finding]) -> set[str]:
+    """The settings that these findings name."""
+    texts = [text for finding in findings for text in (finding.text, *finding.fixes)]
+    return {name for text in texts for name in NAME.findall(text)}
+
+
+def _is_about_permissions(warning: Finding) -> bool:
+    """Whether it is about who may read a file, which breaks no connection."""
+    return any(fix.startswith("chmod") for fix in warning.fixes)
+
+
+def _first_lines(findings: list[Finding]) -> list[Finding]:
+    """As many of these findings as five lines hold."""
+    shown: list[Finding] = []
+    lines = 0
+    for finding in findings:
+        lines += 1 + len(finding.fixes)
+        if lines > MOST_LINES:
+            break
+        shown.append(finding)
+    return shown
