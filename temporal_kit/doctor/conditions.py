@@ -19,6 +19,7 @@ COMMENT = re.compile(r"\s#|^#\s")
 TEMPLATE = re.compile(r"^[$%][\w(]|\{ ?\w+ ?\}")  # $NAME, %NAME%, $(command), {name}
 PLACEHOLDER = re.compile(r"<[^>]*>|\bchange[-_]?me\b|\byour[-_ .]\w", re.I)
 JWT_OR_PEM = re.compile(r"(^|/)eyJ[\w-]{8}|-----BEGIN")  # behind the folder of a relative path
+FILE_NAME = re.compile(r"[\w./\\:-]+\.(key|txt|pem|json)", re.I)
 ASSIGNMENT = re.compile(r"(export )?\w*(API_KEY|TOKEN)[=:]", re.I)
 
 # --- Any setting ------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ def has_other_characters(entry: Entry) -> bool:
 def is_a_path(entry: Entry) -> bool:
     """A path where the key belongs."""
     starts = entry.text.startswith(("/", "~/", "./", "../"))
-    return starts or entry.text.lower().endswith((".key", ".txt", ".pem", ".json"))
+    return starts or bool(FILE_NAME.fullmatch(entry.text))
 
 
 def is_base64_of_a_jwt(entry: Entry) -> bool:

@@ -9,7 +9,7 @@ from shlex import quote
 from ..findings import Finding, warning
 from ..settings import API_KEY as KEY_SETTINGS
 from ..settings import SETTING_OF, Settings, Value
-from .values import ADDRESS, CREDENTIALS, METRICS, find_host_port, listening_on
+from .values import ADDRESS, CREDENTIALS, METRICS, find_host_port, is_number, listening_on
 
 MINE = re.compile(r"TE?MP\w*_|TE[MP]\w{3,7}_")  # begins as a setting does, or nearly so
 CONSTANT = "it is a constant in workers/worker.py now"
@@ -29,7 +29,7 @@ class Guess:
 
 
 KEY_FILES = ("TOKEN_PATH", "TOKEN_FILE", "API_KEY_PATH", "API_KEY_FILE", "APIKEY_PATH")
-KEYS, ENDS_OF_KEYS = ("TOKEN", "API_KEY", "APIKEY"), ("TEMPORAL_KEY", "CLOUD_KEY")
+KEYS, ENDS_OF_KEYS = ("TOKEN", "API_KEY", "APIKEY"), ("AL_KEY", "CLOUD_KEY")  # TEMPORAL_KEY, too
 ADDRESSES = ("HOST", "URL", "URI", "SERVER", "ENDPOINT", "ADDR", "TARGET")
 GUESSES = (  # the surest first
     Guess("TEMPORAL_API_KEY_FILE", has=(*KEY_FILES, "APIKEY_FILE", "TOKENFILE")),
@@ -58,6 +58,11 @@ def metrics_address(_: Settings, value: Value) -> str:
     return listening_on(value.text)
 
 
+def metrics_port(_: Settings, value: Value) -> str:
+    """The same for a port alone; Kubernetes sets `tcp://<host>:<port>` by this name."""
+    return listening_on(value.text) if is_number(value.text) else ""
+
+
 def as_it_is(_: Settings, value: Value) -> str:
     """The same value, for a line of a shell or of `.env`."""
     return quote(value.text)
@@ -78,7 +83,7 @@ class OtherName:
 OTHER_NAMES = (
     OtherName("TEMPORAL_HOST", ADDRESS, host_and_port),
     OtherName("TEMPORAL_PROMETHEUS_BIND_ADDRESS", METRICS, metrics_address),
-    OtherName("TEMPORAL_METRICS_PORT", METRICS, metrics_address),
+    OtherName("TEMPORAL_METRICS_PORT", METRICS, metrics_port),
     OtherName("TEMPORAL_WORKER_DEPLOYMENT_NAME", "TEMPORAL_DEPLOYMENT_NAME", as_it_is),
 )
 
@@ -97,7 +102,7 @@ def _check_name(settings: Settings, value: Value, plain: str) -> Iterator[Findin
     text = f"{value.name} is not a setting and is ignored"
     meant, translated = _translate(settings, value, plain)
     foreign = not translated and is_of_another_program(plain)
-    if foreign and not settings.on_cloud:
+    if foreign and (meant or not settings.on_cloud):
         return
     meant = meant or _guess(plain)
     if plain.startswith("TEMPORAL_MAX_CONCURRENT_"):

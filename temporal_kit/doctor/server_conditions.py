@@ -101,7 +101,7 @@ def is_an_address(entry: Entry) -> bool:
 
 def lacks_the_account(entry: Entry) -> bool:
     """A namespace of Temporal Cloud without the account behind it."""
-    return entry.at_cloud and "." not in entry.text
+    return entry.at_cloud and bool(re.fullmatch(r"[\w-]+", entry.text))
 
 
 def is_no_cloud_namespace(entry: Entry) -> bool:
