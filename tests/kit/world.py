@@ -385,6 +385,7 @@ class World:
         """Every secret that there is by now: API keys, and the lines of private keys' PEM."""
         found = {value for name, value in vars(World).items() if name.endswith("_jwt")}
         files = [*self.folder.iterdir(), *self.certificates.folder.iterdir()]
+        files = [file for file in files if file.is_file()]  # no pipe, which nobody writes to
         return frozenset({self.key, *found}.union(*map(_private_lines, files)))
 
 
