@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import combinations
+from urllib.parse import unquote
 
 from .findings import Finding, error
 from .settings import (
@@ -23,6 +24,11 @@ PAIRS = (
     (("TEMPORAL_DEPLOYMENT_NAME",), ("TEMPORAL_WORKER_BUILD_ID",)),
 )
 URL = re.compile(r"(?P<scheme>\w+):/+([^/]*@)?(?P<host>[^/]*)", re.I)
+# What other gRPC libraries take for an address; a host may have such a name too, before its port.
+GRPC_TARGET = re.compile(
+    r"(dns|passthrough|ipv4|ipv6|unix|unix-abstract|vsock|xds):(?![0-9]+$)(?P<rest>.*)", re.I
+)
+ENDPOINT = re.compile(r".+\.([a-z0-9]{5,}|region)\.tmprl\.cloud|.+\.api\.temporal\.io", re.I)
 
 
 def find_problems(settings: Settings) -> Iterator[Finding]:
@@ -78,10 +84,29 @@ def _find_wrong_address(settings: Settings) -> Iterator[Finding]:
         yield error(text, f"TEMPORAL_ADDRESS={_cloud_name(settings)}.tmprl.cloud:7233")
     address = settings.value("TEMPORAL_ADDRESS")
     url = URL.match(address.text)
-    if credential and url and url["scheme"].lower() != "https":
+    if target := GRPC_TARGET.fullmatch(address.text):
+        fix = f"{address.name}={_host_port_in(target['rest'])}"
+        yield error(f"{address} is a gRPC target, not host:port", fix)
+    elif credential and url and url["scheme"].lower() != "https":
         text = f"{address} is a URL, with which the SDK would send {credential} in the clear"
         port = "" if ":" in url["host"] else ":7233" if settings.on_cloud else ":443"
         yield error(text, f"{address.name}={url['host']}{port}")
+    elif url and _is_cloud_endpoint(settings, host := re.sub(r":\d*$", "", url["host"])):
+        port = "7233" if ENDPOINT.fullmatch(host) else url["host"].partition(":")[2] or "7233"
+        yield error(f"{address} is a URL, not host:port", f"{address.name}={host.lower()}:{port}")
+
+
+def _is_cloud_endpoint(settings: Settings, host: str) -> bool:
+    """Whether a host is an endpoint of Temporal Cloud, by its own name or by the server name."""
+    server_name = settings.text("TEMPORAL_TLS_SERVER_NAME")
+    return any(ENDPOINT.fullmatch(name) for name in (host, server_name))
+
+
+def _host_port_in(target: str) -> str:
+    """Host and port in what follows the scheme of a gRPC target, the first of several."""
+    last = unquote(target).rpartition("/")[2].partition(",")[0]
+    found = re.fullmatch(r"(\[[^]\s]+\]|[\w.-]+)(:([0-9]+))?", last)
+    return f"{found[1]}:{found[3] or 7233}" if found else "<host:port>"
 
 
 def _find_missing_on_cloud(settings: Settings) -> Iterator[Finding]:

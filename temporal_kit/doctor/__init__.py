@@ -37,7 +37,8 @@ async def check_everything(
         for title in () if offline else TITLES:
             yield Finding("skipped", f"{title}: not reached")
         return
-    yield Finding("ok", "settings: complete and sound")
+    sound = "; see above" if findings else " and sound"
+    yield Finding("ok", f"settings: complete{sound}")
     if not offline:
         async for finding in walk(settings, connect):
             yield finding

@@ -1,38 +1,27 @@
-"""The values: how the checks name and read them, and what is wrong with names."""
+"""The values: how the checks name and read them."""
 
 import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
-from shlex import quote
 
 from ..findings import Finding, error, warning
 from ..redaction import redact
-from ..settings import API_KEY, CERT, CLOUD_NAMESPACE, SETTING_OF, Settings, Value, thing
+from ..settings import API_KEY as KEY_SETTINGS
+from ..settings import CERT, CLOUD_NAMESPACE, SETTING_OF, Settings, Value, thing
 from ..sources import read_file
 
-KEY_FILE = "TEMPORAL_API_KEY_FILE"
-CREDENTIALS = (*API_KEY, *CERT)
-# Names of other tools, and what Kubernetes sets beside a service "temporal".
-FOREIGN = re.compile(
-    r"TEMPORAL_(ENV_FILE|DEBUG|(CODEC|UI|JWT|AUTH|CLOUD)_\w+|\w*SERVICE_(HOST|PORT)\w*"
-    r"|(?!HOST)\w*PORT(_\d+_\w+)?)"
-)
-GUESSES = (  # what people call settings, the surest first
-    ("(TOKEN|API_?KEY)_?(PATH|FILE)", "API_KEY_FILE"),
-    ("TOKEN|API_?KEY|(AL|CLOUD)_KEY$", "API_KEY"),
-    ("QUEUE", "TASK_QUEUE"),
-    ("NAMESPACE|_NS$", "NAMESPACE"),
-    ("SNI|DOMAIN|SERVER_?NAME", "TLS_SERVER_NAME"),
-    ("ROOT|_CA(_|$)", "TLS_SERVER_CA_CERT_PATH"),
-    ("KEY", "TLS_CLIENT_KEY_PATH"),
-    ("CERT", "TLS_CLIENT_CERT_PATH"),
-    ("HOST|UR[IL]|SERVER|ENDPOINT|ADDR|TARGET", "ADDRESS"),
-    ("TLS|SSL", "TLS"),
-)
+ADDRESS, NAMESPACE = "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"
+API_KEY, KEY_FILE = "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE"
+TLS, SERVER_NAME = "TEMPORAL_TLS", "TEMPORAL_TLS_SERVER_NAME"
+METRICS = "TEMPORAL_METRICS_ADDRESS"
+SECURE_SCHEMES = ("https", "grpcs")  # of URLs, for TLS
+CREDENTIALS = (*KEY_SETTINGS, *CERT)
+# The endpoints of Temporal Cloud that are a region's, and not a namespace's.
+REGIONAL = re.compile(r"[a-z0-9-]+\.((aws|gcp|azure)\.api\.temporal\.io|region\.tmprl\.cloud)")
 
 
 def find_rivals(settings: Settings) -> Iterator[tuple[Value, Value]]:
@@ -64,7 +53,7 @@ def with_rivals(settings: Settings, finding: Finding) -> Finding:
 
 def key_value(settings: Settings) -> Value:
     """The value that the API key comes from, as text or in a file."""
-    return settings.value(KEY_FILE if settings.is_set(KEY_FILE) else "TEMPORAL_API_KEY")
+    return settings.value(KEY_FILE if settings.is_set(KEY_FILE) else API_KEY)
 
 
 def api_key_line(settings: Settings, words: str = "the whole API key, or a new one") -> str:
@@ -86,7 +75,7 @@ def find_host_port(text: str) -> tuple[str, str]:
 
 def cloud_namespace(settings: Settings) -> str:
     """The namespace in lower case if it then has the form of Temporal Cloud's, or ""."""
-    namespace = settings.text("TEMPORAL_NAMESPACE")
+    namespace = settings.text(NAMESPACE)
     known = CLOUD_NAMESPACE.fullmatch(namespace) and redact(namespace) == namespace
     return namespace.lower() if known else ""
 
@@ -107,35 +96,29 @@ def check_end(what: str, end: float, fix: str, cloud: bool = False) -> Iterator[
             yield warning(f"{what} expires in {days:.0f} days, on {date}", fix)
 
 
-def check_names(settings: Settings, refused: str) -> Iterator[Finding]:
-    """Find names that are not settings."""
-    keyed = any(map(settings.is_set, CREDENTIALS))
-    for value in settings.values:
-        plain = re.sub(r"\W", "_", value.name.removeprefix("$env:")).upper()
-        mine = re.match(r"TE?MP\w*_|TE[MP]\w{3,7}_", plain)
-        foreign = FOREIGN.fullmatch(plain)
-        told = f"{value.name} is not" in refused
-        if value.setting or not mine or told or (foreign and not settings.on_cloud):
-            continue
-        text, meant = f"{value.name} is not a setting and is ignored", _guess(plain)
-        if plain.startswith("TEMPORAL_MAX_CONCURRENT_"):
-            yield warning(f"{text}: it is a constant in workers/worker.py now", value.removal)
-        elif plain == "TEMPORAL_ENV":
-            fix = f"temporal env get --env {quote(value.text)}   # and set what it shows"
-            yield warning(f"{value} is only for the older temporal CLI", fix)
-        elif meant and not (settings.is_set(meant) or (meant in API_KEY and keyed)):
-            yield warning(f"{text}: did you mean {meant}?", f"{meant}=<the value of {value.name}>")
-        elif plain.startswith("TEMPORAL_") and not foreign:
-            yield warning(text, value.removal)
+def named_namespace(host: str) -> str:
+    """The namespace that a host names, empty if it is not a namespace endpoint."""
+    name = host.removesuffix(".tmprl.cloud")
+    return name if name != host and CLOUD_NAMESPACE.fullmatch(name) else ""
 
 
-def _guess(plain: str) -> str:
-    mine = plain.startswith("TEMPORAL_")
-    meant = get_close_matches(plain, SETTING_OF, 1, 0.93 if mine else 0.87)
-    meant += [f"TEMPORAL_{name}" for words, name in GUESSES if mine and re.search(words, plain)]
-    # A switch the other way round has no such value.
-    off = re.search("DISABLE|INSECURE|SKIP|VERIF", plain)
-    return "" if off else next((SETTING_OF[name] for name in meant), "")
+def uses_tls(settings: Settings) -> bool:
+    """Whether the SDK is told to use TLS, by a switch or by what goes with it."""
+    return bool(settings.tls)
+
+
+def listening_on(text: str) -> str:
+    """The numeric host:port that a text means for a server of our own; "" if it has none.
+
+    `:9464`, `*:9464` and `9464` mean every interface, as in other programs.
+    """
+    host, _, port = text.rpartition("://")[2].rstrip("/").rpartition(":")
+    host = {"": "0.0.0.0", "*": "0.0.0.0", "localhost": "127.0.0.1"}.get(host.lower(), host)  # noqa: S104
+    with suppress(ValueError):
+        version = ip_address(host.strip("[]")).version
+        if port.isascii() and port.isdigit() and 0 < int(port) < 65536:
+            return f"[{host.strip('[]')}]:{port}" if version == 6 else f"{host}:{port}"
+    return ""
 
 
 def text_of(path: str | Path) -> str:
@@ -143,3 +126,8 @@ def text_of(path: str | Path) -> str:
     with suppress(OSError, ValueError):
         return read_file(path).decode(errors="replace")
     return ""
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is ASCII digits."""
+    return text.isascii() and text.isdigit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import re
 import socket
 import ssl
@@ -168,6 +169,13 @@ class World:
     empty = holding(lambda _: "")
     text = holding(lambda _: "the certificate is with Carol\n")
     missing = made(lambda w: w.folder / "missing.pem")
+    large = holding(lambda _: "x" * (2**20 + 1))
+
+    @cached_property
+    def pipe(self) -> Path:
+        path = self.folder / "pipe"
+        os.mkfifo(path)
+        return path
 
     # --- Client certificates --------------------------------------------------------------------
     client = made(lambda w: w.certificates.client("payments-worker"))
@@ -377,6 +385,7 @@ class World:
         """Every secret that there is by now: API keys, and the lines of private keys' PEM."""
         found = {value for name, value in vars(World).items() if name.endswith("_jwt")}
         files = [*self.folder.iterdir(), *self.certificates.folder.iterdir()]
+        files = [file for file in files if file.is_file()]  # no pipe, which nobody writes to
         return frozenset({self.key, *found}.union(*map(_private_lines, files)))
 
 

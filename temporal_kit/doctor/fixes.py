@@ -1,0 +1,55 @@
+"""The lines that mend what a better value alone would not, for `rules`."""
+
+from ..settings import thing
+from .entry import Entry
+from .values import KEY_FILE, listening_on
+
+
+def one_queue(entry: Entry) -> str:
+    """A worker polls one task queue."""
+    return f"{entry.value.name}=<one of them>, and a worker for each"
+
+
+def content_as_text(entry: Entry) -> str:
+    """The setting that takes what is in the file."""
+    return f"{thing(entry.setting)}=<it>, and {entry.value.removal}"
+
+
+def single_quotes(entry: Entry) -> str:
+    r"""Quotes in which \ stays as it is."""
+    return f"{entry.value.name}='<the path>', in single quotes"
+
+
+def whole_path(entry: Entry) -> str:
+    """A path that is the same from every folder."""
+    return f"{entry.value.name}=<the whole path>"
+
+
+def file_path(entry: Entry) -> str:
+    """As the core says it of a file that cannot be read."""
+    return f"{entry.value.name}=<path of the file>"
+
+
+def key_file(entry: Entry) -> str:
+    """The setting that takes the path of a file with the key."""
+    return f"{KEY_FILE}=<that path>, and {entry.value.removal}"
+
+
+def own_ca(_: Entry) -> str:
+    """The safe way to trust a server that no public CA vouches for."""
+    return "TEMPORAL_TLS_SERVER_CA_CERT_PATH=<CA of your server> instead"
+
+
+def thirty_seconds(entry: Entry) -> str:
+    """The default."""
+    return f"{entry.value.name}=30"
+
+
+def numeric_address(entry: Entry) -> str:
+    """The address that the text may be meant to be, else the example's."""
+    return f"{entry.value.name}={listening_on(entry.text) or '127.0.0.1:9464'}"
+
+
+def plain_name(entry: Entry) -> str:
+    """A name without dots and colons."""
+    return f"{entry.value.name}=<a name without them>"

@@ -1,0 +1,160 @@
+"""Names that are not settings: which setting may be meant, and with what value."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from shlex import quote
+
+from ..findings import Finding, warning
+from ..settings import API_KEY as KEY_SETTINGS
+from ..settings import SETTING_OF, Settings, Value
+from .values import ADDRESS, CREDENTIALS, METRICS, find_host_port, is_number, listening_on
+
+MINE = re.compile(r"TE?MP\w*_|TE[MP]\w{3,7}_")  # begins as a setting does, or nearly so
+CONSTANT = "it is a constant in workers/worker.py now"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A setting, and what names have in them, or end with, when people mean it."""
+
+    setting: str
+    has: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
+
+    def fits(self, name: str) -> bool:
+        """Whether somebody who writes this name may mean this setting."""
+        return any(part in name for part in self.has) or name.endswith(self.ends)
+
+
+KEY_FILES = ("TOKEN_PATH", "TOKEN_FILE", "API_KEY_PATH", "API_KEY_FILE", "APIKEY_PATH")
+KEYS, ENDS_OF_KEYS = ("TOKEN", "API_KEY", "APIKEY"), ("AL_KEY", "CLOUD_KEY")  # TEMPORAL_KEY, too
+ADDRESSES = ("HOST", "URL", "URI", "SERVER", "ENDPOINT", "ADDR", "TARGET")
+GUESSES = (  # the surest first
+    Guess("TEMPORAL_API_KEY_FILE", has=(*KEY_FILES, "APIKEY_FILE", "TOKENFILE")),
+    Guess("TEMPORAL_API_KEY", has=KEYS, ends=ENDS_OF_KEYS),
+    Guess("TEMPORAL_TASK_QUEUE", has=("QUEUE",)),
+    Guess("TEMPORAL_NAMESPACE", has=("NAMESPACE",), ends=("_NS",)),
+    Guess("TEMPORAL_TLS_SERVER_NAME", has=("SNI", "DOMAIN", "SERVER_NAME", "SERVERNAME")),
+    Guess("TEMPORAL_TLS_SERVER_CA_CERT_PATH", has=("ROOT", "_CA_"), ends=("_CA",)),
+    Guess("TEMPORAL_TLS_CLIENT_KEY_PATH", has=("KEY",)),
+    Guess("TEMPORAL_TLS_CLIENT_CERT_PATH", has=("CERT",)),
+    Guess("TEMPORAL_ADDRESS", has=ADDRESSES),
+    Guess("TEMPORAL_TLS", has=("TLS", "SSL")),
+)
+
+
+def host_and_port(settings: Settings, value: Value) -> str:
+    """The host, and the port that TEMPORAL_PORT has for it unless it has one itself."""
+    host, port = find_host_port(value.text)
+    beside = next((one.text for one in settings.values if one.name == "TEMPORAL_PORT"), "")
+    _, other = find_host_port(f"{host}:{beside}")
+    return f"{host}:{port or other or 7233}" if host else ""
+
+
+def metrics_address(_: Settings, value: Value) -> str:
+    """Where a worker is to serve metrics."""
+    return listening_on(value.text)
+
+
+def metrics_port(_: Settings, value: Value) -> str:
+    """The same for a port alone; Kubernetes sets `tcp://<host>:<port>` by this name."""
+    return listening_on(value.text) if is_number(value.text) else ""
+
+
+def as_it_is(_: Settings, value: Value) -> str:
+    """The same value, for a line of a shell or of `.env`."""
+    return quote(value.text)
+
+
+@dataclass(frozen=True)
+class OtherName:
+    """What another project calls a setting, and what its value is called here.
+
+    The value is "" if it is of another kind, such as what Kubernetes sets for a service.
+    """
+
+    name: str
+    setting: str
+    translate: Callable[[Settings, Value], str]
+
+
+OTHER_NAMES = (
+    OtherName("TEMPORAL_HOST", ADDRESS, host_and_port),
+    OtherName("TEMPORAL_PROMETHEUS_BIND_ADDRESS", METRICS, metrics_address),
+    OtherName("TEMPORAL_METRICS_PORT", METRICS, metrics_port),
+    OtherName("TEMPORAL_WORKER_DEPLOYMENT_NAME", "TEMPORAL_DEPLOYMENT_NAME", as_it_is),
+)
+
+
+def check_names(settings: Settings, refused: str) -> Iterator[Finding]:
+    """Find names that are not settings; `refused` is what the core says already."""
+    for value in settings.values:
+        plain = re.sub(r"\W", "_", value.name.removeprefix("$env:")).upper()
+        told = bool(value.setting) or f"{value.name} is not" in refused
+        if MINE.match(plain) and not told:
+            yield from _check_name(settings, value, plain)
+
+
+def _check_name(settings: Settings, value: Value, plain: str) -> Iterator[Finding]:
+    """Judge a name that begins as a setting does; `plain` is how it would be spelled."""
+    text = f"{value.name} is not a setting and is ignored"
+    meant, translated = _translate(settings, value, plain)
+    foreign = not translated and is_of_another_program(plain)
+    if foreign and (meant or not settings.on_cloud):
+        return
+    meant = meant or _guess(plain)
+    if plain.startswith("TEMPORAL_MAX_CONCURRENT_"):
+        yield warning(f"{text}: {CONSTANT}", value.removal)
+    elif plain == "TEMPORAL_ENV":
+        fix = f"temporal env get --env {quote(value.text)}   # and set what it shows"
+        yield warning(f"{value} is only for the older temporal CLI", fix)
+    elif meant and not _is_set(settings, meant):
+        kept = translated or f"<the value of {value.name}>"
+        yield warning(f"{text}: did you mean {meant}?", f"{meant}={kept}")
+    elif plain.startswith("TEMPORAL_") and not foreign:
+        yield warning(text, value.removal)
+
+
+def is_of_another_program(name: str) -> bool:
+    """Whether other tools use this name, or Kubernetes sets it beside a service `temporal`."""
+    rest = name.removeprefix("TEMPORAL_")
+    if rest == name:
+        return False
+    tools = ("CODEC_", "UI_", "JWT_", "AUTH_", "CLOUD_")
+    if rest in ("ENV_FILE", "DEBUG") or rest.startswith(tools):
+        return True
+    if "SERVICE_HOST" in rest or "SERVICE_PORT" in rest:
+        return True
+    # TEMPORAL_PORT, TEMPORAL_WEB_PORT_8080_TCP_ADDR; but TEMPORAL_HOST_PORT is an address.
+    return bool(re.fullmatch(r"\w*PORT(_\d+_\w+)?", rest)) and not rest.startswith("HOST")
+
+
+def _translate(settings: Settings, value: Value, plain: str) -> tuple[str, str]:
+    """The setting and the value that another project's name stands for, as far as known.
+
+    A value that would be shown otherwise than it is, such as a secret, is not used.
+    """
+    for other in OTHER_NAMES:
+        if other.name == plain:
+            shown = value.shown == value.text
+            return other.setting, other.translate(settings, value) if shown else ""
+    return "", ""
+
+
+def _guess(plain: str) -> str:
+    """The setting that a name is close to, or that people give such names; else ""."""
+    # A switch the other way round has no such value.
+    if re.search("DISABLE|INSECURE|SKIP|VERIF", plain):
+        return ""
+    mine = plain.startswith("TEMPORAL_")
+    if close := get_close_matches(plain, SETTING_OF, 1, 0.93 if mine else 0.87):
+        return SETTING_OF[close[0]]
+    return next((one.setting for one in GUESSES if mine and one.fits(plain)), "")
+
+
+def _is_set(settings: Settings, meant: str) -> bool:
+    """Whether a setting is set, or one is that would be in conflict with it."""
+    keyed = meant in KEY_SETTINGS and any(map(settings.is_set, CREDENTIALS))
+    return keyed or settings.is_set(meant)
