@@ -17,7 +17,9 @@ HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 SETTINGS_FRAME = b"\4"  # the type of an HTTP/2 frame, its fourth byte
 TLS_ALERT = b"\x15\x03"
 # TLS was up when the connection ended. Which of these words the SDK has depends on the moment.
-BROKEN_OFF = re.compile(r"after connection.*(transport error|connection closed|h2 protocol error)")
+BROKEN_OFF = re.compile(
+    r"after connection.*(transport error|connection closed|h2 protocol error|operation was canceled)"
+)
 
 
 def look_closer(target: Target, said: str) -> Evidence:

@@ -10,7 +10,7 @@ from .target import Target, now
 # only then.
 ENDED_AFTER_HANDSHAKE = sdk_words(
     r"(AlertReceived\(|fatal alert: )(?P<told>\w+)"
-    r"|after connection.*(transport error|connection closed)"
+    r"|after connection.*(transport error|connection closed|operation was canceled)"
 )
 
 
