@@ -18,7 +18,7 @@ SETTINGS_FRAME = b"\4"  # the type of an HTTP/2 frame, its fourth byte
 TLS_ALERT = b"\x15\x03"
 # TLS was up when the connection ended. Which of these words the SDK has depends on the moment.
 BROKEN_OFF = re.compile(
-    r"after connection.*(transport error|connection closed|h2 protocol error|operation was canceled)"
+    r"after connection.*(transport error|connection closed|h2 protocol error|was canceled)"
 )
 
 
