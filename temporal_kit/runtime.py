@@ -42,6 +42,8 @@ def sdk_runtime(metrics_address: str = "", yours: runtime.Runtime | None = None)
     if yours and metrics_address:
         text = "TEMPORAL_METRICS_ADDRESS has no effect on a runtime of your own"
         raise Failure(error(text, "unset TEMPORAL_METRICS_ADDRESS"))
+    if yours:
+        _runtimes.add(yours)
     return yours or _make_runtime(metrics_address)
 
 
@@ -111,7 +113,8 @@ def end_runtimes() -> bool:
         _have_the_sdk_drop_its_garbage()
         gc.collect()
         time.sleep(0.001)
-    return not _runtimes
+    # The SDK's own default runtime, for clients that were given none, lives as long as the process.
+    return not _runtimes and getattr(runtime, "_default_runtime", None) is None
 
 
 def _have_the_sdk_drop_its_garbage() -> None:

@@ -6,13 +6,13 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from temporal_client import client_options
-from temporal_kit import run_script
+from temporal_kit import run_script, sdk_runtime
 from workers.worker import WORKFLOWS
 
 
 async def main() -> int:
     converter = {k: v for k, v in client_options().items() if k == "data_converter"}
-    replayer = Replayer(workflows=WORKFLOWS, **converter)
+    replayer = Replayer(workflows=WORKFLOWS, runtime=sdk_runtime(), **converter)
     files = sorted(Path("histories").glob("*.json"))
     failed = 0
     for file in files:
