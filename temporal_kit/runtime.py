@@ -113,10 +113,18 @@ def end_runtimes() -> bool:
         _have_the_sdk_drop_its_garbage()
         gc.collect()
         time.sleep(0.001)
-    # The SDK's own default runtime, for clients that were given none, lives as long as the process.
-    return not _runtimes and getattr(runtime, "_default_runtime", None) is None
+    return not _runtimes and not _sdk_has_its_own()
 
 
 def _have_the_sdk_drop_its_garbage() -> None:
     """Make a harmless call of the SDK: any of them releases what its threads have left behind."""
     ClientConfigProfile.load(override_env_vars={}, disable_file=True)
+
+
+def _sdk_has_its_own() -> bool:
+    """Whether a client was given no runtime: the SDK's default one lives as long as the process.
+
+    Asking for it by `Runtime.default()` would make it.
+    """
+    made = getattr(runtime, "_runtime_ref", None)
+    return getattr(made, "_default_runtime", None) is not None
