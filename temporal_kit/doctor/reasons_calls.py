@@ -80,6 +80,13 @@ AUTHENTICATION = (
         fixes=find_or_create_the_namespace,
     ),
     Reason(
+        said=sdk_words(r'code: resource_?exhausted(, message(?P<told>: ".*?"),)?'),
+        message=lambda target, claims: (
+            f"the rate limit of the namespace {target.namespace} is exceeded{claims.told}"
+        ),
+        fixes=lambda _: ["try again, or ask for a higher limit"],
+    ),
+    Reason(
         said=sdk_words(r'code: (?P<told>.+?, message: ".*?"),'),
         message=lambda _, claims: claims.told,
         fixes=lambda _: ["try again: the server may be starting, or busy"],

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from ..redaction import HIDDEN
+from .conditions import RESERVED
 from .entry import Entry
-from .rules import VERIFICATION, Rule, broken_rules
+from .rules import TASK_QUEUE, VERIFICATION, Rule, broken_rules
 from .values import (
     ADDRESS,
     API_KEY,
@@ -78,6 +79,8 @@ def _guesses(entry: Entry) -> Iterator[Guess]:
         yield (find_host_port(text)[0],)
     elif entry.setting == TLS:
         yield ("false" if _means_off(text) else "true",)
+    elif entry.setting == TASK_QUEUE:
+        yield (text.removeprefix(RESERVED),)
     elif entry.setting == VERIFICATION:
         yield ("false",)
 

@@ -31,6 +31,7 @@ from .conditions import (
     is_not_found_from_here,
     is_on,
     is_quoted,
+    is_reserved,
     is_secret,
     is_the_content,
     is_too_large,
@@ -201,6 +202,8 @@ RULES = (
     Rule((VERIFICATION,), WARNING, is_on,
         "has the temporal CLI trust any server; this SDK verifies anyway", own_ca),
     # The worker
+    Rule((TASK_QUEUE,), ERROR, is_reserved,
+        "is reserved: names that begin with /_sys/ are the server's own"),
     Rule((GRACE,), ERROR, is_no_number_of_seconds,
         "is not a whole number of seconds", thirty_seconds),
     Rule((METRICS,), ERROR, is_no_numeric_address,
