@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import atexit
 import gc
+import inspect
 import logging
 import os
 import sys
@@ -95,7 +96,11 @@ async def _run_to_the_end(main: Callable[[], Awaitable[int | None]], verbose: bo
 async def _exit_code_of(main: Callable[[], Awaitable[int | None]], verbose: bool) -> int:
     """Await `main`; log the error that has ended it, if one has, and return the exit code."""
     try:
-        return await main() or 0
+        awaited = main()
+        if not inspect.isawaitable(awaited):
+            log.error("✗ main is not a coroutine\n  → write `async def main`")
+            return 1
+        return await awaited or 0
     except asyncio.CancelledError:
         return exit_code_when_cancelled()
     except SystemExit as left:

@@ -189,7 +189,8 @@ def end_by_force(loop: asyncio.AbstractEventLoop) -> None:
         return  # another thread is doing this already
     try:
         _exit_without_the_interpreter_within(FORCED_EXIT_SECONDS)
-        for line in dict.fromkeys(filter(None, lines_running(loop))):
+        lines = dict.fromkeys(filter(None, lines_running(loop)))
+        for line in lines or ("nothing that is a line of your code",):
             log.warning("Left running: %s", line)
         logging.disable(logging.CRITICAL)  # what fails from here on fails because we end it
         if multiprocessing := sys.modules.get("multiprocessing"):

@@ -61,16 +61,23 @@ async def diagnose(
         steps = [finding async for finding in walk(settings, connect)]
     else:
         steps = await explain_connecting(problem, settings, proxy)
-    if isinstance(problem, RPCError) and problem.status in DENIED and not _errors(steps):
-        steps = [with_rivals(settings, explain_call(Target(settings, proxy), problem))]
-    if errors := _errors(steps):
-        suspects = find_suspects(settings, judged, errors)
-        last = replace(errors[-1], fixes=(*errors[-1].fixes, CHECK))
-        return Failure(*errors[:-1], last, *suspects, steps=tuple(steps))
+    errors = _errors(steps)
+    if not errors and isinstance(problem, RPCError) and problem.status in DENIED:
+        # All steps work, and still this call was refused: the call itself is what is wrong.
+        errors = steps = [with_rivals(settings, explain_call(Target(settings, proxy), problem))]
+    if errors:
+        return _broken(errors, find_suspects(settings, judged, errors), steps)
     if isinstance(problem, asyncio.TimeoutError):
         fixes = steps[-1].fixes or ("see the worker's log",)
         return Failure(error(f"no answer in time; {steps[-1].text}", *fixes))
     return Failure(error(first_line(problem)))
+
+
+def _broken(errors: list[Finding], suspects: list[Finding], steps: list[Finding]) -> Failure:
+    """The errors, the last of which says what tells more, and then the suspects."""
+    *before, last = errors
+    last = replace(last, fixes=(*last.fixes, CHECK))
+    return Failure(*before, last, *suspects, steps=tuple(steps))
 
 
 def first_line(problem: BaseException) -> str:

@@ -75,13 +75,19 @@ def inspect_certificate(settings: Settings) -> dict[str, Any]:
         for context in (client, server):
             context.load_cert_chain(cert, key, password=lambda: b"")
     trust(server, _pem(settings, CERT).decode("ascii", "ignore"))
+    return _certificate_shown(client, server)
+
+
+def _certificate_shown(client: ssl.SSLContext, server: ssl.SSLContext) -> dict[str, Any]:
+    """The certificate that the server gets to see in a handshake of these two, in memory."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near = client.wrap_bio(to_client, to_server)
-    far = server.wrap_bio(to_server, to_client, server_side=True)
-    for end in [near, far] * 3:
-        with suppress(ssl.SSLWantReadError):
-            end.do_handshake()
-    return dict(far.getpeercert() or {})
+    client_end = client.wrap_bio(incoming=to_client, outgoing=to_server)
+    server_end = server.wrap_bio(incoming=to_server, outgoing=to_client, server_side=True)
+    for _ in range(3):  # more turns than any handshake takes
+        for end in (client_end, server_end):
+            with suppress(ssl.SSLWantReadError):  # it is the other's turn
+                end.do_handshake()
+    return dict(server_end.getpeercert() or {})
 
 
 def check_certificates(settings: Settings, refused: str) -> Iterator[Finding]:
@@ -118,24 +124,17 @@ def _fault(text: str, block: str) -> str:
 
 
 def _check_pair(settings: Settings) -> Iterator[Finding]:
-    values = [pem_value(settings, kind) for kind in (CERT, KEY)]
-    name, key = (value.name for value in values)
-    what = f"the client certificate in {name}"
-    fix = f"{name}=<a valid client certificate>, with its key"
+    """Whether certificate and key belong together, are a client's, and are in time."""
+    cert = pem_value(settings, CERT)
+    what = f"the client certificate in {cert.name}"
+    fix = f"{cert.name}=<a valid client certificate>, with its key"
     cloud = settings.on_cloud
     try:
         found = inspect_certificate(settings)
     except ssl.SSLCertVerificationError as problem:
         yield warning(f"{what} is not a client's: {problem.verify_message}", fix)
     except ssl.SSLError as problem:
-        why = (problem.reason or "unreadable").replace("_", " ").lower()
-        mismatch = "values mismatch" in why
-        fault = "do not belong together" if mismatch else f"are damaged or unfit: {why}"
-        level = warning if "weak" in why else error  # OpenSSL's taste, not the SDK's
-        fix = f"{name} and {key}: both files of one issue, the client's own certificate first"
-        if mismatch:  # each half may be right, and come from another place
-            what, key = f"{what} ({values[0].source})", f"{key} ({values[1].source})"
-        yield level(f"{what} and the key in {key} {fault}", fix)
+        yield _judge_refused_pair(cert, pem_value(settings, KEY), problem.reason or "unreadable")
     except OSError:
         yield warning(f"{what} was not checked, which takes a file on this system")
     else:
@@ -144,3 +143,15 @@ def _check_pair(settings: Settings) -> Iterator[Finding]:
             text = f"{what} is not valid before {found['notBefore']}"
             yield (error if cloud else warning)(text, "set this machine's clock, or wait")
         yield from check_end(what, end, fix, cloud)
+
+
+def _judge_refused_pair(cert: Value, key: Value, reason: str) -> Finding:
+    """What OpenSSL has against a pair, such as KEY_VALUES_MISMATCH."""
+    why = reason.replace("_", " ").lower()
+    what, with_key = f"the client certificate in {cert.name}", f"the key in {key.name}"
+    fix = f"{cert.name} and {key.name}: both files of one issue, the client's own certificate first"
+    if "values mismatch" in why:  # each half may be right, and come from another place
+        text = f"{what} ({cert.source}) and {with_key} ({key.source}) do not belong together"
+    else:
+        text = f"{what} and {with_key} are damaged or unfit: {why}"
+    return (warning if "weak" in why else error)(text, fix)  # OpenSSL's taste, not the SDK's

@@ -5,7 +5,7 @@ import re
 import socket
 import ssl
 from contextlib import suppress
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from .certificates import trust, trusting
@@ -52,7 +52,7 @@ def _see_who_is_silent(target: Target) -> Seen:
     """Tell a server that accepts no connection from one that says nothing on it, or hangs up."""
     try:
         _connect(target).close()
-    except OSError:
+    except (OSError, ValueError, HTTPException):  # ValueError: a name that no host can have
         return Seen.NO_ANSWER
     return _see_the_end(target) or Seen.SILENT
 

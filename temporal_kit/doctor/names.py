@@ -100,11 +100,11 @@ def check_names(settings: Settings, refused: str) -> Iterator[Finding]:
 def _check_name(settings: Settings, value: Value, plain: str) -> Iterator[Finding]:
     """Judge a name that begins as a setting does; `plain` is how it would be spelled."""
     text = f"{value.name} is not a setting and is ignored"
-    meant, translated = _translate(settings, value, plain)
+    known_as, translated = _translate(settings, value, plain)
     foreign = not translated and is_of_another_program(plain)
-    if foreign and (meant or not settings.on_cloud):
+    if foreign and (known_as or not settings.on_cloud):
         return
-    meant = meant or _guess(plain)
+    meant = known_as or _guess(plain)
     if plain.startswith("TEMPORAL_MAX_CONCURRENT_"):
         yield warning(f"{text}: {CONSTANT}", value.removal)
     elif plain == "TEMPORAL_ENV":

@@ -29,17 +29,26 @@ WEB_UI_PORTS = ("8233", "8080")  # of the dev server, and of Temporal's own cont
 
 def repair(entry: Entry, rules: list[Rule]) -> Guess:
     """The lines that mend an entry which breaks these rules, and would pass themselves."""
-    if entry.setting == API_KEY and not rules[0].fix:
+    told = rules[0]
+    usable = not told.no_use and not _is_hidden(entry)
+    if entry.setting == API_KEY and not told.fix:
         return (api_key_line(entry.settings),)
     if entry.text.startswith("#"):  # a comment alone
         return (entry.value.removal,)
-    usable = not rules[0].no_use and not _is_hidden(entry)
-    if usable and not rules[0].fix:
-        for better, *more in _guesses(entry):
-            if better and not broken_rules(entry.with_text(better)):
-                return (f"{entry.value.name}={better}", *more)
-    fixes = [rule.fix(entry) for rule in rules if rule.fix]
-    return (fixes[0] if fixes else f"{entry.value.name}={_blank(entry, usable)}",)
+    if usable and not told.fix and (lines := _first_that_passes(entry)):
+        return lines
+    for rule in rules:
+        if rule.fix:
+            return (rule.fix(entry),)
+    return (f"{entry.value.name}={_blank(entry, usable)}",)
+
+
+def _first_that_passes(entry: Entry) -> Guess:
+    """The lines of the first guess that breaks no rule; none if all do."""
+    for better, *more in _guesses(entry):
+        if better and not broken_rules(entry.with_text(better)):
+            return (f"{entry.value.name}={better}", *more)
+    return ()
 
 
 def _is_hidden(entry: Entry) -> bool:

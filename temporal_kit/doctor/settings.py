@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..findings import Finding, error, warning
-from ..settings import Settings
+from ..settings import Settings, Value
 from .api_keys import check_api_key
 from .certificates import check_certificates
 from .combinations import check_combinations
@@ -22,18 +22,26 @@ def check_settings(settings: Settings, problems: list[Finding]) -> Iterator[Find
     refused = "\n".join(one.text for one in problems)
     for setting in dict.fromkeys(one.setting for one in settings.values if one.setting):
         value = settings.value(setting)
-        # Of these the core says that they are of no use, but not why.
-        known = str(value) in refused and not setting.endswith(("_PATH", "_FILE", "_PROXY"))
-        if value.text and not known and setting != API_KEY:
+        if value.text and setting != API_KEY and not _is_told(value, refused):
             yield from _judge(Entry(settings, value, setting, value.text))
     if (key := settings.profile.api_key) and f"{API_KEY}=" not in refused:
         faults = list(_judge(Entry(settings, key_value(settings), API_KEY, key)))
         yield from faults or check_api_key(settings)
     yield from check_names(settings, refused)
-    if settings.complete and "set the same thing" not in refused:  # or all may be meant otherwise
+    is_clear_what_counts = settings.complete and "set the same thing" not in refused
+    if is_clear_what_counts:
         yield from check_combinations(settings)
     yield from check_certificates(settings, refused)
     yield from check_sources(settings)
+
+
+def _is_told(value: Value, refused: str) -> bool:
+    """Whether the core says what is wrong with a value.
+
+    Of files and proxies it says that they are of no use, but not why.
+    """
+    says_why = not value.setting.endswith(("_PATH", "_FILE", "_PROXY"))
+    return says_why and str(value) in refused
 
 
 def _judge(entry: Entry) -> Iterator[Finding]:

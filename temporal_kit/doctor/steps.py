@@ -152,39 +152,50 @@ async def look_for_workers(client: Client, settings: Settings, clock_ahead: floa
     queue = settings.text("TEMPORAL_TASK_QUEUE")
     try:
         finding = await find_worker(client, queue, clock_ahead=clock_ahead)
-        found = await _describe(client, client.namespace, queue)
+        workflows = await _describe(client, client.namespace, queue)
         activities = await _describe(client, client.namespace, queue, ACTIVITY)
     except RPCError as problem:
         return warning(f"who polls {queue!r} is unknown: {redact(problem.message, 200)}")
     if finding.level == "ok":
-        waiting = activities.stats.approximate_backlog_count
-        if waiting and not _fresh(activities, clock_ahead):
-            text = f"{finding.text}; {waiting} activities wait, and no worker polls for them"
-            fix = "register them in ACTIVITIES of workers/worker.py, and restart the worker"
-            return warning(text, fix)
-        return finding
-    current = found.versioning_info.current_deployment_version
-    version, polls = version_of(current), _fresh(found, clock_ahead)
-    if others := [one for one in polls if version_of(one.deployment_options) != version]:
+        stuck = not _fresh(activities, clock_ahead) and activities.stats.approximate_backlog_count
+        return _activities_wait(finding, stuck) if stuck else finding
+    current = workflows.versioning_info.current_deployment_version
+    polls = _fresh(workflows, clock_ahead)
+    others = [one for one in polls if version_of(one.deployment_options) != version_of(current)]
+    if others:
         return warning(finding.text, *route(others, current))
-    last = [f": {redact(one.identity, 200)} is busy, or gone" for one in found.pollers[:1]]
-    fixes = (*finding.fixes, *await _find_elsewhere(client, settings, clock_ahead))
-    return warning("".join([finding.text, *last]), *fixes)
+    text = finding.text
+    if workflows.pollers:
+        text += f": {redact(workflows.pollers[0].identity, 200)} is busy, or gone"
+    return warning(text, *finding.fixes, *await _find_elsewhere(client, settings, clock_ahead))
+
+
+def _activities_wait(finding: Finding, count: int) -> Finding:
+    """A worker that runs workflows, while nobody runs their activities."""
+    text = f"{finding.text}; {count} activities wait, and no worker polls for them"
+    return warning(text, "register them in ACTIVITIES of workers/worker.py, and restart the worker")
 
 
 async def measure_clock(client: Client) -> float:
-    """By how many seconds this machine's clock is ahead of the server's; 0 if unknown."""
-    me, queue = str(uuid4()), "clock-of-the-check"  # which has no tasks
+    """By how many seconds this machine's clock is ahead of the server's; 0 if unknown.
+
+    The server notes when somebody polls. So poll a task queue that has no tasks, and see what time
+    it has noted.
+    """
+    me, queue = str(uuid4()), "clock-of-the-check"
     request = api.PollActivityTaskQueueRequest(namespace=client.namespace, identity=me)
     request.task_queue.name = queue
-    began, poll = time.time(), client.workflow_service.poll_activity_task_queue
-    polling, mine = asyncio.ensure_future(_try(poll(request, timeout=CLOCK))), list[PollerInfo]()
-    while not mine and not polling.done():
+    began = time.time()
+    poll = client.workflow_service.poll_activity_task_queue(request, timeout=CLOCK)
+    polling = asyncio.ensure_future(_try(poll))
+    noted = None
+    while noted is None and not polling.done():
         await asyncio.sleep(0.05)
         found = await _try(_describe(client, client.namespace, queue, ACTIVITY))
-        mine = [one for one in found.pollers if one.identity == me] if found else []
+        pollers = found.pollers if found else ()
+        noted = next((one.last_access_time for one in pollers if one.identity == me), None)
     polling.cancel()
-    return began - mine[0].last_access_time.ToNanoseconds() / 1e9 if mine else 0
+    return 0 if noted is None else began - noted.ToNanoseconds() / 1e9
 
 
 def route(polls: list[PollerInfo], current: WorkerDeploymentVersion) -> Iterator[str]:
@@ -227,22 +238,40 @@ async def _try(asking: Awaitable[Any]) -> Any:
 async def _find_elsewhere(client: Client, settings: Settings, clock_ahead: float) -> list[str]:
     """What leads to workers that were perhaps meant, the likeliest first."""
     here, queue = client.namespace, settings.text("TEMPORAL_TASK_QUEUE")
-    every = api.ListNamespacesRequest(page_size=20)  # which Temporal Cloud does not tell
-    found = await _try(client.workflow_service.list_namespaces(every, timeout=LIMIT))
-    places = [(one.namespace_info.name, queue) for one in found.namespaces] if found else []
-    request = api.ListWorkersRequest(namespace=here, page_size=50)
-    found = await _try(client.workflow_service.list_workers(request, timeout=LIMIT))
-    others = [one.worker_heartbeat.task_queue for one in found.workers_info] if found else []
-    others.append(settings.defaults.get("TEMPORAL_TASK_QUEUE", queue))
-    near = [(here, f"{queue} "), (here, queue.lower())]
-    places = [*dict.fromkeys([*near, *places, *((here, other) for other in others)])]
+    slips = (f"{queue} ", queue.lower())
+    default = settings.defaults.get("TEMPORAL_TASK_QUEUE", queue)
+    places = [
+        *((here, slip) for slip in slips),
+        *((namespace, queue) for namespace in await _namespaces(client)),
+        *((here, other) for other in (*await _queues_with_workers(client), default)),
+    ]
+    places = list(dict.fromkeys(places))
     answers = await asyncio.gather(*(_try(_describe(client, *place)) for place in places))
-    leads = []
-    for place, found in zip(places, answers, strict=True):
-        namespace, other = (redact(name, 200) for name in place)
-        where, fix = "", f"TEMPORAL_TASK_QUEUE={quote(other)}"
-        if namespace != here:
-            where, fix = f" in '{namespace}'", f"TEMPORAL_NAMESPACE={quote(namespace)}"
-        if found and _fresh(found, clock_ahead):
-            leads.append(f"a worker polls '{other}'{where}: {fix}")
-    return leads[:2]
+    polled = [
+        place
+        for place, found in zip(places, answers, strict=True)
+        if found and _fresh(found, clock_ahead)
+    ]
+    return [_lead(here, *place) for place in polled[:2]]
+
+
+async def _namespaces(client: Client) -> list[str]:
+    """The namespaces of a server; none on Temporal Cloud, which does not tell."""
+    every = api.ListNamespacesRequest(page_size=20)
+    found = await _try(client.workflow_service.list_namespaces(every, timeout=LIMIT))
+    return [one.namespace_info.name for one in found.namespaces] if found else []
+
+
+async def _queues_with_workers(client: Client) -> list[str]:
+    """The task queues of this namespace that workers say they poll."""
+    request = api.ListWorkersRequest(namespace=client.namespace, page_size=50)
+    found = await _try(client.workflow_service.list_workers(request, timeout=LIMIT))
+    return [one.worker_heartbeat.task_queue for one in found.workers_info] if found else []
+
+
+def _lead(here: str, namespace: str, queue: str) -> str:
+    """The line that leads to a worker: to its task queue or, if it is elsewhere, its namespace."""
+    namespace, queue = redact(namespace, 200), redact(queue, 200)
+    if namespace == here:
+        return f"a worker polls '{queue}': TEMPORAL_TASK_QUEUE={quote(queue)}"
+    return f"a worker polls '{queue}' in '{namespace}': TEMPORAL_NAMESPACE={quote(namespace)}"

@@ -35,20 +35,28 @@ def find_rivals(settings: Settings) -> Iterator[tuple[Value, Value]]:
 
 def with_rivals(settings: Settings, finding: Finding) -> Finding:
     """The finding, with where its fixes belong and, for an error, the values beneath."""
+    fixes = [_placed(settings, fix) for fix in finding.fixes]
+    if finding.level == "error":
+        said = "\n".join((finding.text, *finding.fixes))
+        fixes += [
+            f"or {winner.removal}: {value.source} has another"
+            for winner, value in find_rivals(settings)
+            if _names(said, winner.name) or _names(said, winner.setting)
+        ]
+    return replace(finding, fixes=tuple(fixes))
 
-    def placed(fix: str) -> str:
-        name = re.match(r"(?:or )?(\w+)=", fix)
-        setting = SETTING_OF.get(name[1], "") if name else ""
-        source = settings.value(setting).source if setting else "default"
-        return fix if source in ("environment", "default") else f"{fix}   # in {source}"
 
-    said = "\n".join((finding.text, *finding.fixes)) if finding.level == "error" else ""
-    more = [
-        f"or {winner.removal}: {value.source} has another"
-        for winner, value in find_rivals(settings)
-        if re.search(rf"\b({winner.name}|{winner.setting})\b", said)
-    ]
-    return replace(finding, fixes=(*map(placed, finding.fixes), *more))
+def _names(text: str, name: str) -> bool:
+    """Whether a text has this name as a word of its own."""
+    return bool(re.search(rf"\b{re.escape(name)}\b", text))
+
+
+def _placed(settings: Settings, fix: str) -> str:
+    """A line that sets something, with the file that it belongs in, if that is set in one."""
+    name = re.match(r"(?:or )?(\w+)=", fix)
+    setting = SETTING_OF.get(name[1], "") if name else ""
+    source = settings.value(setting).source if setting else "default"
+    return fix if source in ("environment", "default") else f"{fix}   # in {source}"
 
 
 def key_value(settings: Settings) -> Value:
