@@ -3,9 +3,13 @@
 The first of them that has a value wins. Temporal's own loader, `temporalio.envconfig`, turns the
 result into a connection, so every official name works here as it does for the `temporal` command.
 
-TEMPORAL_API_KEY in `.env`, for example: `read_env_file` parses the file, `_read_layer` makes a
-`Value` of the line, `collect_settings` finds that nothing above sets a key, `_load_profile` hands
-it to the loader, and `Settings.api_key` is what `get_temporal_client` gives to `Client.connect`.
+TEMPORAL_API_KEY in `.env`, for example: `read_env_file` parses the file; `_read_layer` makes a
+`Value` of the line; `collect_settings` finds that nothing above sets a key, and `_text` gives its
+text; `_load_profile` hands that to the loader; `Settings.api_key` is what `get_temporal_client`
+gives to `Client.connect`. TEMPORAL_API_KEY_FILE sets the same thing (`thing`): in the environment
+it beats the key in `.env`, and if its file cannot be read that is an error, no fallback. Both in
+one source are a conflict (`_find_conflicts` in problems.py). A copy in the environment of what
+`.env` holds is `.env`'s.
 """
 
 import os
@@ -181,6 +185,9 @@ def _take_key_out_of_certificate(
 
 
 def _load_profile(texts: Mapping[str, str]) -> ClientConfigProfile:
-    """What Temporal's loader makes of these settings; the TOML file's are among them already."""
+    """What Temporal's loader makes of these settings, and of nothing else.
+
+    The TOML file's are among them already; `os.environ` is not read.
+    """
     settings = {**texts, "TEMPORAL_PROFILE": "default"}
     return ClientConfigProfile.load(override_env_vars=settings, disable_file=True)
