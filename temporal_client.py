@@ -54,7 +54,7 @@ async def get_temporal_client(
         "tls": settings.tls,
         "rpc_metadata": settings.headers,
         "http_connect_proxy_config": settings.proxy,
-        # Of one attempt. Without a limit, a worker can stay cut off for a minute after an outage.
+        # Of one attempt. Without it, a worker can stay cut off for a minute after an outage.
         "connect_timeout": timedelta(seconds=5),
         # A dead connection is noticed within 20 s. Servers reject pings sent more often than 10 s.
         "keep_alive_config": KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000),
@@ -64,6 +64,7 @@ async def get_temporal_client(
         **overrides,
     }
     options["runtime"] = sdk_runtime(metrics_address, options.get("runtime"))
+    # Turns the SDK's errors into a Failure that says how to fix them.
     async with explain_errors(settings, proxy=options["http_connect_proxy_config"]):
         # The SDK waits forever if a server accepts the connection and never responds.
         client = await asyncio.wait_for(Client.connect(**options), CONNECT_SECONDS)

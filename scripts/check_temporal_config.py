@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-# Your variables of .env, before the imports below read them. Temporal's own: load_settings().
+# Puts your own variables of .env into os.environ, which the imports below may read. Temporal's
+# settings are not among them: load_settings() reads those.
 load_env_file(ROOT / ".env")
 
 from temporal_client import get_temporal_client, load_settings

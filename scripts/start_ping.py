@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-# Your variables of .env, before the imports below read them. Temporal's own: load_settings().
+# Puts your own variables of .env into os.environ, which the imports below may read. Temporal's
+# settings are not among them: load_settings() reads those.
 load_env_file(ROOT / ".env")
 
 from temporalio.client import Client
@@ -54,13 +55,13 @@ async def main(args: argparse.Namespace) -> None:
     client = await get_temporal_client(settings)
     log.info("Connected to %s", settings.server)
     queue = args.task_queue or settings.task_queue
-    # If a call fails, it connects anew, to tell which step is broken.
+    # If the ping fails, explain_errors opens a new connection to find out which step is broken.
     async with explain_errors(settings, connect=get_temporal_client):
         print(printable(await ping(client, settings, queue, args.timeout)))
 
 
 def seconds(text: str) -> float:
-    """Convert an argument to a number of seconds; an error names this function."""
+    """The type of --timeout; for a bad value argparse prints `invalid seconds value`."""
     if not 0 < float(text) < 1e8:  # three years, which the server takes; not inf, not nan
         raise ValueError
     return float(text)

@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from temporal_kit import load_env_file
 
-# Your variables of .env, before the imports below read them. Temporal's own: load_settings().
+# Puts your own variables of .env into os.environ, which the imports below may read. Temporal's
+# settings are not among them: load_settings() reads those.
 load_env_file(ROOT / ".env")
 
 from temporalio.client import Client
@@ -59,13 +60,13 @@ def create_worker(
     client: Client, settings: Settings, activity_list: list[Callable[..., Any]]
 ) -> Worker:
     """Build the worker. Its options are yours to change: interceptors, executors, limits."""
-    deployment = None
-    if settings.deployment:
+    deployment = None  # unversioned
+    if settings.deployment:  # TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID are set
         deployment = WorkerDeploymentConfig(
             version=settings.deployment,
             use_worker_versioning=True,
-            # A run stays on the build that it started on, and is never replayed by other code.
-            # A long-lived workflow can opt in to AUTO_UPGRADE.
+            # A run finishes on the build that started it. AUTO_UPGRADE, which a workflow can choose
+            # for itself, would move it to the newest one: docs/release-a-version.md.
             default_versioning_behavior=VersioningBehavior.PINNED,
         )
     # Measured: a third of the p99 latency of the SDK's default, five pollers. Going above 20 gained
