@@ -30,7 +30,8 @@ def client_options() -> dict[str, Any]:
 def load_settings() -> Settings:
     """The environment, then `.env`, then a TOML profile, then DEFAULTS: the first that has it wins.
 
-    Raises `SettingsError` with every problem at once. To use a vault, put its credentials into
+    What `load_dotenv()` copied into the environment still counts as `.env`'s. Raises
+    `SettingsError` with every problem at once. To use a vault, put its credentials into
     `os.environ` here, before the `return`.
     """
     return read_settings(os.environ, ENV_FILE, DEFAULTS)

@@ -15,7 +15,7 @@ from .settings import (
     CLOUD_NAMESPACE,
     SETTING_OF,
     Settings,
-    thing,
+    text_setting,
 )
 
 # Two settings that make sense only together, each with its ways to be set.
@@ -51,8 +51,8 @@ def _find_conflicts(settings: Settings) -> Iterator[Finding]:
     """Two values for one thing in one source: by two names, or as a file and as a text."""
     ours = [value for value in settings.values if value.setting.startswith("TEMPORAL_")]
     for one, other in combinations(ours, 2):
-        same = thing(one.setting) == thing(other.setting) and one.source == other.source
-        if same and one.text != other.text:
+        same = text_setting(one.setting) == text_setting(other.setting)
+        if same and one.source == other.source and one.text != other.text:
             yield error(f"{one} and {other} set the same thing", other.removal, f"or {one.removal}")
 
 

@@ -6,10 +6,10 @@ result into a connection, so every official name works here as it does for the `
 TEMPORAL_API_KEY in `.env`, for example: `read_env_file` parses the file; `_read_layer` makes a
 `Value` of the line; `collect_settings` finds that nothing above sets a key, and `_text` gives its
 text; `_load_profile` hands that to the loader; `Settings.api_key` is what `get_temporal_client`
-gives to `Client.connect`. TEMPORAL_API_KEY_FILE sets the same thing (`thing`): in the environment
-it beats the key in `.env`, and if its file cannot be read that is an error, no fallback. Both in
-one source are a conflict (`_find_conflicts` in problems.py). A copy in the environment of what
-`.env` holds is `.env`'s.
+gives to `Client.connect`. TEMPORAL_API_KEY_FILE sets the same thing (see `text_setting`):
+in the environment it beats the key in `.env`, and if its file cannot be read that is an
+error, no fallback. Both in one source are a conflict (`_find_conflicts` in problems.py). A copy in
+the environment of what `.env` holds is `.env`'s (`comes_from_env_file`).
 """
 
 import os
@@ -34,7 +34,7 @@ from .settings import (
     Settings,
     SettingsError,
     Value,
-    thing,
+    text_setting,
 )
 from .sources import collect, read_file, read_profile
 
@@ -72,9 +72,9 @@ def collect_settings(
         values += _read_toml_profile(values, env_file is not None, problems)
     complete = not problems  # the files that values name are no sources, and are read below
     winners: dict[str, Value] = {}
-    for value in reversed(values):  # lowest priority first, so that a higher one replaces it
+    for value in values:  # highest priority first
         if value.setting:
-            winners[thing(value.setting)] = value
+            winners.setdefault(text_setting(value.setting), value)
     texts = {name: _text(value, problems) for name, value in winners.items()}
     _take_key_out_of_certificate(values, winners, texts)  # may add to values and texts
     return Settings(
@@ -155,7 +155,7 @@ def _remember_secrets(name: str, text: str) -> None:
 
 def _text(value: Value, problems: list[Finding]) -> str:
     """The text of a value, or of the file that it names; empty, and a problem, if it has none."""
-    if thing(value.setting) == value.setting:
+    if text_setting(value.setting) == value.setting:
         return value.text
     text = ""
     with collect(problems, str(value), f"{value.name}=<path of the file>"):

@@ -56,8 +56,8 @@ CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]
 LOCAL_ADDRESS = "localhost:7233"  # of `temporal server start-dev`
 
 
-def thing(setting: str) -> str:
-    """What a setting sets: a file and a text set one thing, which goes by the name of the text."""
+def text_setting(setting: str) -> str:
+    """TEMPORAL_API_KEY for TEMPORAL_API_KEY_FILE, and so on: two ways to set the same thing."""
     if setting.startswith(HEADER):
         return setting
     return re.sub("_PATH$", "_DATA", setting).replace("API_KEY_FILE", "API_KEY")
@@ -110,7 +110,7 @@ class Settings:
         if setting not in SETTINGS and not setting.startswith(HEADER):
             raise KeyError(setting)
         for value in self.values:
-            if value.setting and thing(value.setting) == thing(setting):
+            if value.setting and text_setting(value.setting) == text_setting(setting):
                 return value
         return Value(setting, setting, "default", self.defaults.get(setting, ""))
 
@@ -128,7 +128,7 @@ class Settings:
         return [
             value
             for value in self.values
-            if value.setting and thing(value.setting) == thing(setting)
+            if value.setting and text_setting(value.setting) == text_setting(setting)
             if value.source != counts.source
         ]
 

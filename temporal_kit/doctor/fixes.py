@@ -1,6 +1,6 @@
 """The lines that mend what a better value alone would not, for `rules`."""
 
-from ..settings import thing
+from ..settings import text_setting
 from .entry import Entry
 from .values import KEY_FILE, listening_on
 
@@ -12,7 +12,7 @@ def one_queue(entry: Entry) -> str:
 
 def content_as_text(entry: Entry) -> str:
     """The setting that takes what is in the file."""
-    return f"{thing(entry.setting)}=<it>, and {entry.value.removal}"
+    return f"{text_setting(entry.setting)}=<it>, and {entry.value.removal}"
 
 
 def single_quotes(entry: Entry) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..findings import Finding, error, warning
 from ..redaction import redact
 from ..settings import API_KEY as KEY_SETTINGS
-from ..settings import CERT, CLOUD_NAMESPACE, SETTING_OF, Settings, Value, thing
+from ..settings import CERT, CLOUD_NAMESPACE, SETTING_OF, Settings, Value, text_setting
 from ..sources import read_file
 
 ADDRESS, NAMESPACE = "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"
@@ -26,7 +26,7 @@ REGIONAL = re.compile(r"[a-z0-9-]+\.((aws|gcp|azure)\.api\.temporal\.io|region\.
 
 def find_rivals(settings: Settings) -> Iterator[tuple[Value, Value]]:
     """Each value that counts, with another one that a lower source has."""
-    for setting in dict.fromkeys(thing(value.setting) for value in settings.values):
+    for setting in dict.fromkeys(text_setting(value.setting) for value in settings.values):
         if setting and (winner := settings.effective(setting)).text:
             for value in settings.overridden(setting):
                 if (winner.setting, winner.text) != (value.setting, value.text):
