@@ -509,8 +509,7 @@ def test_worker_and_ping_run_without_the_kit(client: Reader, cloud: CloudFront) 
     client.kit.write_env(re.sub("(HTTPS|NO)_PROXY=.*\n", "", filled))
     with client.work(block(f"{LEAVING}, worker")) as worker:
         with client.start(block(f"{LEAVING}, ping")) as plain:
-            plain.wait()  # with any code: the page says what plain programs may do at their exit
-            assert plain.stdout == "ok\n"
+            assert (plain.wait(), plain.stdout) == (0, "ok\n")
         worker.stop()
     assert {call.api_key for call in cloud.calls} == {API_KEY}
 

@@ -1,6 +1,7 @@
 """Start PingWorkflow, wait for its answer and print it: `ok`."""
 
 import asyncio
+import os
 import sys
 import uuid
 from pathlib import Path
@@ -20,3 +21,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     asyncio.run(main())
+    # The SDK's threads may crash an interpreter that shuts down, after all work is done.
+    sys.stdout.flush()
+    os._exit(0)

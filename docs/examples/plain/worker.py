@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -40,3 +41,6 @@ async def main() -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(message)s")
     asyncio.run(main())
+    # The SDK's threads may crash an interpreter that shuts down, after all work is done.
+    sys.stdout.flush()
+    os._exit(0)
