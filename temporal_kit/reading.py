@@ -71,10 +71,7 @@ def collect_settings(
     if not environment_only:
         values += _read_toml_profile(values, env_file is not None, problems)
     complete = not problems  # the files that values name are no sources, and are read below
-    winners: dict[str, Value] = {}
-    for value in values:  # highest priority first
-        if value.setting:
-            winners.setdefault(text_setting(value.setting), value)
+    winners = _winners(values)
     texts = {name: _text(value, problems) for name, value in winners.items()}
     _take_key_out_of_certificate(values, winners, texts)  # may add to values and texts
     return Settings(
@@ -87,14 +84,21 @@ def collect_settings(
     )
 
 
+def _winners(values: list[Value]) -> dict[str, Value]:
+    """The value that counts for each `text_setting`; `values` has the highest priority first."""
+    winners: dict[str, Value] = {}
+    for value in values:
+        if value.setting:
+            winners.setdefault(text_setting(value.setting), value)
+    return winners
+
+
 def _read_toml_profile(above: list[Value], expected: bool, problems: list[Finding]) -> list[Value]:
     """The values of the TOML file's profile; `above` has those of the layers above it.
 
     Unless it is `expected`, it is read only if they name the file or the profile.
     """
-    given: dict[str, str] = {}
-    for value in above:  # highest priority first
-        given.setdefault(value.setting, value.text)
+    given = {setting: value.text for setting, value in _winners(above).items()}
     if not expected and not given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
         return []
     source = f"profile {given.get('TEMPORAL_PROFILE', 'default')}"

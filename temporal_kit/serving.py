@@ -152,7 +152,6 @@ async def _explain_loss(
         return await explain(problem, await in_own_thread(load_settings), connect)
     except Failure as wrong_settings:
         return wrong_settings
-    except (
-        Exception
-    ) as unreadable:  # the owner's `load_settings` may ask a vault, which is lost too
+    except Exception as unreadable:
+        # The owner's `load_settings` may ask a vault, which is lost too.
         return Failure(error("; because of ".join(causes(unreadable))))

@@ -1,7 +1,7 @@
 """The settings: what each is called, which value of it counts, and what follows from them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -109,10 +109,8 @@ class Settings:
         """
         if setting not in SETTINGS and not setting.startswith(HEADER):
             raise KeyError(setting)
-        for value in self.values:
-            if value.setting and text_setting(value.setting) == text_setting(setting):
-                return value
-        return Value(setting, setting, "default", self.defaults.get(setting, ""))
+        default = Value(setting, setting, "default", self.defaults.get(setting, ""))
+        return next(self._values_for(setting), default)
 
     def value(self, setting: str) -> Value:
         """The value of this very setting, if it counts; else one whose source is `default`.
@@ -125,12 +123,13 @@ class Settings:
     def overridden(self, setting: str) -> list[Value]:
         """The values of other sources that the effective one hides, the uppermost first."""
         counts = self.effective(setting)
-        return [
-            value
-            for value in self.values
-            if value.setting and text_setting(value.setting) == text_setting(setting)
-            if value.source != counts.source
-        ]
+        return [value for value in self._values_for(setting) if value.source != counts.source]
+
+    def _values_for(self, setting: str) -> Iterator[Value]:
+        """The values of what this setting sets, by whichever of its names, the uppermost first."""
+        for value in self.values:
+            if value.setting and text_setting(value.setting) == text_setting(setting):
+                yield value
 
     def text(self, setting: str) -> str:
         """The text that counts, or ""; where a setting names a file, its path."""
