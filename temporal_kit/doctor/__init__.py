@@ -11,8 +11,9 @@ from ..problems import find_problems
 from ..redaction import redact
 from ..server import Connect
 from ..settings import Settings, SettingsError
+from .connecting import TITLES, explain_call, explain_connecting
 from .settings import check_settings
-from .steps import TITLES, explain_call, explain_connecting, walk
+from .steps import walk
 from .suspects import CHECK, find_suspects
 from .target import Target
 from .values import with_rivals

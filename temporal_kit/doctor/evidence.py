@@ -40,9 +40,15 @@ class Seen(Enum):
     """What a look at the server by plain sockets showed, where that says more than the SDK."""
 
     NO_NAME_SERVER = auto()  # the look itself waits for the name
+    UNKNOWN_NAME = auto()
+    REFUSED = auto()  # nothing listens
     NO_ANSWER = auto()  # no TCP connection in time
+    NO_WAY = auto()  # no TCP connection for another reason, or a proxy that makes none
     SILENT = auto()  # a connection, and then nothing
+    NO_TLS = auto()  # something else, where the settings are for TLS
+    BREAKS_OFF = auto()  # the TLS handshake does not end
     TLS = auto()  # TLS, where the settings are for plain text
+    TOO_LARGE = auto()  # TLS, with more certificates than the SDK takes
     HANGS_UP = auto()  # TLS comes up, and the server ends the connection without a word
     WEB_SERVER = auto()
     NOT_GRPC = auto()  # anything else, and a connection that is closed without a word
@@ -54,4 +60,8 @@ class Evidence:
 
     said: str  # by the SDK; empty if it said nothing, or if `seen` says it better
     seen: Seen | None = None
+    told: Claim = NO_CLAIM  # what came with `seen`, in the words of the system or of a proxy
     certificate: ServerCertificate = ServerCertificate()
+
+
+NOTHING = Evidence("")

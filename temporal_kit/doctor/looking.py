@@ -5,11 +5,12 @@ import re
 import socket
 import ssl
 from contextlib import suppress
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from .certificates import trust, trusting
-from .evidence import Evidence, Seen, ServerCertificate, claim
+from .evidence import NOTHING, Evidence, Seen, ServerCertificate, claim
 from .target import Target, common_name
 
 # An HTTP/2 client's preface and empty SETTINGS; a gRPC server begins with SETTINGS too.
@@ -20,16 +21,96 @@ TLS_ALERT = b"\x15\x03"
 BROKEN_OFF = re.compile(
     r"after connection.*(transport error|connection closed|h2 protocol error|was canceled)"
 )
+# What a server alone can have said: then name, TCP and TLS have worked for the SDK itself.
+ANSWERED = re.compile(
+    r'^[^"]*code: (unauthenticated|permission_?denied|not_?found|unimplemented'
+    r"|resource_?exhausted|invalid_?argument|failed_?precondition)",
+    re.I,
+)
 
 
-def look_closer(target: Target, said: str) -> Evidence:
-    """What the SDK said, with what a look at the server adds or says better."""
+@dataclass
+class Look:
+    """A look at the server, filled in while it goes on, for it may take longer than one can wait.
+
+    `reached` is how many of the steps name, TCP and TLS were seen to work, `fault` why the next one
+    did not, and `evidence` what the look adds to the SDK's words once it has ended.
+    """
+
+    reached: int = 0
+    fault: Evidence = NOTHING
+    evidence: Evidence = NOTHING
+
+
+def look_at(target: Target, said: str, look: Look) -> None:
+    """Try one step after the other, then whatever may explain what the SDK said."""
+    for try_step in (_look_up, _open, _shake_hands):
+        look.fault = try_step(target)
+        if look.fault is not NOTHING:
+            break
+        look.reached += 1
+    look.evidence = _look_closer(target, said, look)
+    if ANSWERED.search(said):
+        look.reached = 3
+
+
+def _look_up(target: Target) -> Evidence:
+    """Nothing if the name is known, of the proxy if there is one; else why not."""
+    try:
+        socket.getaddrinfo(target.first_host, None)
+    except socket.gaierror as problem:
+        no_server = problem.errno == socket.EAI_AGAIN
+        return Evidence("", Seen.NO_NAME_SERVER if no_server else Seen.UNKNOWN_NAME)
+    except ValueError:  # a name that no host can have
+        return Evidence("", Seen.UNKNOWN_NAME)
+    return NOTHING
+
+
+def _open(target: Target) -> Evidence:
+    """Nothing if there is a TCP connection to the server, by way of the proxy; else why not."""
+    try:
+        _connect(target).close()
+    except ConnectionRefusedError:
+        return Evidence("", Seen.REFUSED)
+    except TimeoutError:
+        return Evidence("", Seen.NO_ANSWER)
+    except OSError as problem:
+        return Evidence("", Seen.NO_WAY, claim(problem.strerror or str(problem)))
+    return NOTHING
+
+
+def _shake_hands(target: Target) -> Evidence:
+    """Nothing if the server speaks TLS, with any certificate, or need not; else why not."""
+    if not target.uses_tls:
+        return NOTHING
+    try:
+        with _connect(target) as plain:
+            trusting().wrap_socket(plain, server_hostname=target.tls_name).close()
+    except TimeoutError:
+        return Evidence("", Seen.SILENT)
+    except ssl.SSLError as problem:
+        other = problem.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+        return Evidence("", Seen.NO_TLS if other else Seen.BREAKS_OFF)
+    except (OSError, ValueError):  # ValueError: a server name that no host can have
+        return Evidence("", Seen.BREAKS_OFF)
+    return NOTHING
+
+
+def _look_closer(target: Target, said: str, look: Look) -> Evidence:
+    """What the SDK said, with what a closer look at the server adds or says better."""
     if not said or "Elapsed(" in said:
-        return Evidence("", _see_who_is_silent(target))
+        if look.reached < 3:
+            return look.fault
+        return Evidence("", _see_the_end(target) or Seen.SILENT)
     if re.search("InvalidCertificate|UnrecognisedName", said):
         return Evidence(said, certificate=_fetch_certificate(target))
+    # What the SDK says of a proxy that speaks no HTTP depends on the moment.
+    if target.proxy and look.fault.seen is Seen.NO_WAY and "status" not in said:
+        return look.fault
     seen = None
-    if target.uses_tls and BROKEN_OFF.search(said):
+    if "TooLarge" in said and look.reached == 3:
+        seen = Seen.TOO_LARGE
+    elif target.uses_tls and BROKEN_OFF.search(said):
         seen = _see_the_end(target)
     elif not target.uses_tls and "Server connection error" not in said:
         seen = _see_what_it_speaks(target)
@@ -37,24 +118,20 @@ def look_closer(target: Target, said: str) -> Evidence:
 
 
 def _connect(target: Target) -> socket.socket:
-    """A TCP connection to the server, through the proxy if there is one."""
+    """A TCP connection to the server, through the proxy if there is one; raises only `OSError`."""
     if not target.proxy:
         return socket.create_connection((target.bare_host, target.port), 1.0)
     way = HTTPConnection(target.proxy.target_host, timeout=1.0)
     login = base64.b64encode(":".join(target.proxy.basic_auth or ()).encode()).decode()
     headers = {"Proxy-Authorization": f"Basic {login}"} if login else {}
-    way.set_tunnel(target.bare_host, target.port, headers)
-    way.connect()
-    return way.sock
-
-
-def _see_who_is_silent(target: Target) -> Seen:
-    """Tell a server that accepts no connection from one that says nothing on it, or hangs up."""
     try:
-        _connect(target).close()
-    except (OSError, ValueError, HTTPException):  # ValueError: a name that no host can have
-        return Seen.NO_ANSWER
-    return _see_the_end(target) or Seen.SILENT
+        way.set_tunnel(target.bare_host, target.port, headers)
+        way.connect()
+    except HTTPException as problem:
+        raise OSError("it does not answer as HTTP proxies do") from problem
+    except ValueError as problem:
+        raise OSError("it takes no name with such letters") from problem
+    return way.sock
 
 
 def _see_the_end(target: Target) -> Seen | None:
@@ -105,7 +182,7 @@ def _see_what_it_speaks(target: Target) -> Seen | None:
 def _fetch_certificate(target: Target) -> ServerCertificate:
     """Fetch a certificate that is not trusted, then trust it to have it decoded."""
     context, decoded = trusting(), dict[str, Any]()
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):  # ValueError: a certificate that no text can be
         for _ in range(2):
             with context.wrap_socket(_connect(target), server_hostname=target.tls_name) as secure:
                 decoded = dict(secure.getpeercert() or {})

@@ -19,6 +19,11 @@ def sdk_words(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.I)
 
 
+def status(names: str) -> re.Pattern[str]:
+    """A pattern of the SDK's status of a call; not of what the server says in quotes behind it."""
+    return sdk_words(rf'^[^"]*code: ({names})')
+
+
 def always(_: Target) -> bool:
     """The condition of a reason that needs none."""
     return True
@@ -47,7 +52,7 @@ def explain(reasons: Iterable[Reason], target: Target, evidence: Evidence) -> Fi
         seen = evidence.seen is not None and evidence.seen is reason.seen
         if (found or seen) and reason.when(target):
             told = found.groupdict("").get("told", "") if found else ""
-            claims = Claims(claim(told), evidence.certificate)
+            claims = Claims(claim(told) or evidence.told, evidence.certificate)
             # Where the message ends in what was told, and nothing was, a space is left.
             return error(reason.message(target, claims).strip(), *reason.fixes(target))
     return None

@@ -5,7 +5,7 @@ The first call belongs to connecting, and so may fail for a reason of TLS as wel
 
 from collections.abc import Iterator
 
-from .reasons import Reason, sdk_words
+from .reasons import Reason, sdk_words, status
 from .reasons_tls import TLS
 from .target import Target
 
@@ -42,7 +42,7 @@ AUTHENTICATION = (
         fixes=lambda _: ["check that the server runs and the proxy passes gRPC on"],
     ),
     Reason(
-        said=sdk_words(r"code: unauthenticated"),
+        said=status("unauthenticated"),
         when=lambda target: target.has_api_key,
         message=lambda target, _: (
             f"the server does not accept the API key in {target.api_key.name} "
@@ -52,35 +52,35 @@ AUTHENTICATION = (
         fixes=lambda target: [target.api_key_line],
     ),
     Reason(
-        said=sdk_words(r"code: (unauthenticated|permission_?denied)"),
+        said=status("unauthenticated|permission_?denied"),
         when=has_no_credential,
         message=lambda *_: "the server wants a credential and got none",
         fixes=lambda _: ["TEMPORAL_API_KEY=<API key>"],
     ),
     Reason(
-        said=sdk_words(r"code: unauthenticated"),
+        said=status("unauthenticated"),
         message=lambda *_: "the server takes an API key, not a client certificate",
         fixes=lambda _: ["TEMPORAL_API_KEY=<API key>, and unset the certificate and its key"],
     ),
     Reason(
-        said=sdk_words(r"permission_?denied"),
+        said=status("permission_?denied"),
         message=lambda target, _: (
             f"the {target.credential} is known, but not allowed on the namespace {target.namespace}"
         ),
         fixes=allow_or_change_the_namespace,
     ),
     Reason(
-        said=sdk_words(r"code: unimplemented"),
+        said=status("unimplemented"),
         message=lambda target, _: f"{target.where} speaks gRPC, but is not a Temporal server",
         fixes=lambda target: [target.address_line],
     ),
     Reason(
-        said=sdk_words(r"code: not_?found"),
+        said=status("not_?found"),
         message=lambda target, _: f"the server knows no namespace {target.namespace}",
         fixes=find_or_create_the_namespace,
     ),
     Reason(
-        said=sdk_words(r'code: resource_?exhausted(, message(?P<told>: ".*?"),)?'),
+        said=sdk_words(r'^[^"]*code: resource_?exhausted(, message(?P<told>: ".*?"),)?'),
         message=lambda target, claims: (
             f"the rate limit of the namespace {target.namespace} is exceeded{claims.told}"
         ),

@@ -35,9 +35,11 @@ NAME = (
         fixes=lambda target: [f"check this machine's network and DNS, or {target.way_line}"],
     ),
     Reason(
+        seen=Seen.UNKNOWN_NAME,
         said=sdk_words(r"dns error|failed to lookup"),
         message=lambda target, _: (
-            f"the name {target.looked_up} is unknown: misspelled, or only in a private DNS"
+            f"the name {target.looked_up} is unknown: misspelled, only in a private DNS, or its "
+            "server is not started yet"
         ),
         fixes=lambda target: [target.way_line],
     ),
@@ -80,6 +82,13 @@ TCP = (
         fixes=lambda target: [target.way_line],
     ),
     Reason(
+        seen=Seen.REFUSED,
+        when=has_proxy,
+        message=lambda target, _: f"no way through {target.proxy_in_words}: nothing listens there",
+        fixes=lambda target: [target.way_line],
+    ),
+    Reason(
+        seen=Seen.NO_WAY,
         said=sdk_words(r"client error.*\s+Caused by:\s+(?P<told>[^\n]*)"),
         when=has_proxy,
         message=lambda target, claims: f"no way through {target.proxy_in_words}: {claims.told}",
@@ -92,11 +101,15 @@ TCP = (
         fixes=lambda _: ["let this machine through to it (firewall, VPN)"],
     ),
     Reason(
+        seen=Seen.REFUSED,
         said=sdk_words(r"tcp connect error.*ConnectionRefused"),
-        message=lambda target, _: f"nothing listens on {target.where}",
+        message=lambda target, _: (
+            f"nothing listens on {target.where}: the server is elsewhere, or not started yet"
+        ),
         fixes=start_or_find_the_server,
     ),
     Reason(
+        seen=Seen.NO_WAY,
         said=sdk_words(r'tcp connect error(.*message: "(?P<told>.*?)")?'),
         message=lambda target, claims: f"no way to {target.where}: {claims.told}",
         fixes=lambda _: ["check this machine's network, routes and VPN"],

@@ -193,6 +193,14 @@ TLS = (
         fixes=lambda _: ["install the ca-certificates package"],
     ),
     Reason(
+        seen=Seen.TOO_LARGE,
+        message=lambda target, _: (
+            f"{target.where} sends more certificates than the SDK takes, which is 64 KiB"
+        ),
+        fixes=lambda _: ["have whoever runs the server send only its own chain, without the root"],
+    ),
+    Reason(
+        seen=Seen.NO_TLS,
         said=sdk_words(r"InvalidContentType|InvalidMessage"),
         message=lambda target, _: f"{target.where} speaks no TLS, and these settings do",
         fixes=agree_on_tls,
@@ -225,6 +233,7 @@ TLS = (
         fixes=have_the_certificate_accepted,
     ),
     Reason(
+        seen=Seen.BREAKS_OFF,
         said=sdk_words(r"Server connection error"),
         message=lambda target, _: f"{target.where} breaks off the TLS handshake without a reason",
         fixes=let_the_handshake_through,

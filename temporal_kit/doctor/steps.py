@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from shlex import quote
-from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -16,9 +15,9 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice import v1 as api
 from temporalio.client import Client
-from temporalio.service import HttpConnectProxyConfig, RPCError
+from temporalio.service import RPCError
 
-from ..findings import Failure, Finding, error, warning
+from ..findings import Failure, Finding, warning
 from ..redaction import redact
 from ..server import (
     STALE_SECONDS,
@@ -29,16 +28,10 @@ from ..server import (
     version_of,
 )
 from ..settings import Settings
-from .evidence import Evidence, Seen
-from .looking import look_closer
-from .reasons import explain
-from .reasons_calls import AUTHENTICATION
-from .reasons_network import NAME, TCP
-from .reasons_tls import TLS
+from .connecting import TITLES, connected_texts, explain_call, titled
 from .target import Target
 from .values import with_rivals
 
-TITLES = ("name resolution", "TCP", "TLS", "authentication", "namespace", "workers")
 LIMIT, CLOCK = timedelta(seconds=0.7), timedelta(seconds=3)  # a poll must have 2 s
 ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 
@@ -60,60 +53,6 @@ async def walk(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
         refused = await _find_refused_polls(client, target)
         workers = refused or await look_for_workers(client, settings, clock_ahead)
         yield with_rivals(settings, replace(workers, text=f"{TITLES[-1]}: {workers.text}"))
-
-
-async def explain_connecting(
-    problem: Exception, settings: Settings, proxy: HttpConnectProxyConfig | None
-) -> list[Finding]:
-    """What an error of connecting says of each step, those that worked among them."""
-    target = Target(settings, proxy)
-    texts = connected_texts(target)
-    if isinstance(problem, RPCError):  # it had connected, and asked for the namespace
-        steps = [*(Finding("ok", text) for text in texts), explain_call(target, problem)]
-        return titled(settings, steps)
-    evidence = await _look(target, str(problem)[:4000])
-    steps = []
-    for reasons, text in zip((NAME, TCP, TLS, AUTHENTICATION), texts, strict=True):
-        fault = explain(reasons, target, evidence)
-        if fault and (reasons is NAME or reasons is TCP) and not target.is_local:
-            fault = replace(fault, fixes=(*fault.fixes, f"or {target.detour_line}"))
-        steps.append(fault or Finding("ok", text))
-        if fault:
-            break
-    return titled(settings, steps)
-
-
-def connected_texts(target: Target) -> list[str]:
-    """What is said of the steps from the name to the credential when they have worked."""
-    name, tcp = f"{target.host} is known", f"connected to {target.where}"
-    if target.proxy:
-        name = f"left to {target.proxy_in_words}"
-        tcp += f", through {target.proxy_in_words}"
-    tls = "the server's certificate is trusted" if target.uses_tls else "off, plain text"
-    shown = target.has_api_key or target.has_certificate
-    return [name, tcp, tls, f"{target.credential} accepted" if shown else "none needed"]
-
-
-def titled(settings: Settings, steps: list[Finding], rest_is_skipped: bool = True) -> list[Finding]:
-    """The findings with the titles of their steps, and the steps that were not reached."""
-    found = [
-        with_rivals(settings, replace(step, text=f"{title}: {step.text}"))
-        for title, step in zip(TITLES, steps, strict=False)
-    ]
-    rest = TITLES[len(steps) :] if rest_is_skipped else ()
-    return found + [Finding("skipped", f"{title}: not reached") for title in rest]
-
-
-async def _look(target: Target, said: str) -> Evidence:
-    """What the SDK said, and what a look at the server adds to it within two seconds."""
-    found: list[Evidence] = []
-    # A daemon: no script is to wait for a silent name server, not even at its end.
-    looking = Thread(target=lambda: found.append(look_closer(target, said)), daemon=True)
-    looking.start()
-    for _ in range(100):
-        if looking.is_alive():
-            await asyncio.sleep(0.02)
-    return found[0] if found else Evidence(said, None if said else Seen.NO_NAME_SERVER)
 
 
 async def _find_namespace(client: Client, target: Target) -> tuple[Finding, float]:
@@ -139,12 +78,6 @@ async def _find_refused_polls(client: Client, target: Target) -> Finding | None:
         finding = explain_call(target, problem)
         return replace(finding, text=f"none may poll: {finding.text}")
     return None
-
-
-def explain_call(target: Target, problem: RPCError) -> Finding:
-    """What the status of a call means."""
-    said = f'code: {problem.status.name}, message: "{problem.message[:4000]}", '
-    return explain(AUTHENTICATION, target, Evidence(said)) or error(said)
 
 
 async def look_for_workers(client: Client, settings: Settings, clock_ahead: float) -> Finding:

@@ -177,11 +177,15 @@ class Target:
         return self.settings.value("HTTPS_PROXY")
 
     @property
+    def first_host(self) -> str:
+        """What this machine connects to first, and whose name it looks up: the proxy, if any."""
+        first = self.proxy.target_host.rpartition(":")[0] if self.proxy else self.host
+        return first.strip("[]")
+
+    @property
     def looked_up(self) -> str:
-        """The name that this machine looks up: with a proxy, that is not the server's."""
-        if self.proxy:
-            return f"{self.proxy.target_host.rpartition(':')[0]}, of the proxy,"
-        return self.bare_host
+        """The name that this machine looks up, in words."""
+        return f"{self.first_host}, of the proxy," if self.proxy else self.first_host
 
     # Lines of fixes.
 

@@ -305,6 +305,7 @@ class World:
         asks: bool = False,
         alpn: str = "h2",
         on_name: Callable[..., int] | None = None,
+        more_certificates: int = 0,
         **dates: datetime,
     ) -> str:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -316,6 +317,7 @@ class World:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 context.minimum_version = context.maximum_version = version
         pem = shown.combined.read_bytes() if shown else self.certificates.server(*names, **dates)
+        pem += self.server_ca.read_bytes() * more_certificates
         context.load_cert_chain(self.file("shown.pem", pem))
         if asks:
             context.verify_mode = ssl.CERT_REQUIRED
@@ -346,6 +348,8 @@ class World:
     nameless_server = made(lambda w: w.listen_tls(stay_silent, shown=w.nameless))
     # Shows the CA's own certificate, which is also the CA that is set.
     ca_as_server = made(lambda w: w.listen_tls(stay_silent, shown=w.ca_itself))
+    # More certificates than TLS clients take: each has some 600 bytes.
+    long_chain = tls(stay_silent, more_certificates=200)
     expired_server = tls(stay_silent, not_after=days(-1))
     early_server = tls(stay_silent, not_before=days(1))
     other_name = tls(stay_silent, "temporal.internal")
