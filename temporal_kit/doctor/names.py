@@ -17,31 +17,30 @@ CONSTANT = "it is a constant in workers/worker.py now"
 
 @dataclass(frozen=True)
 class Guess:
-    """A setting, and what names have in them, or end with, when people mean it."""
+    """A setting, and the words that names have in them when people mean it."""
 
     setting: str
-    has: tuple[str, ...] = ()
-    ends: tuple[str, ...] = ()
+    words: tuple[str, ...]
 
     def fits(self, name: str) -> bool:
         """Whether somebody who writes this name may mean this setting."""
-        return any(part in name for part in self.has) or name.endswith(self.ends)
+        return any(f"_{word}_" in f"_{name}_" for word in self.words)
 
 
-KEY_FILES = ("TOKEN_PATH", "TOKEN_FILE", "API_KEY_PATH", "API_KEY_FILE", "APIKEY_PATH")
-KEYS, ENDS_OF_KEYS = ("TOKEN", "API_KEY", "APIKEY"), ("AL_KEY", "CLOUD_KEY")  # TEMPORAL_KEY, too
-ADDRESSES = ("HOST", "URL", "URI", "SERVER", "ENDPOINT", "ADDR", "TARGET")
+KEY_FILES = ("TOKEN_PATH", "TOKEN_FILE", "TOKENFILE", "API_KEY_PATH", "API_KEY_FILE")
+KEYS = ("TOKEN", "API_KEY", "APIKEY", "TEMPORAL_KEY", "CLOUD_KEY")
+HOSTS = ("HOST", "HOSTNAME", "HOSTPORT", "SERVER", "TARGET", "URL", "URI")
 GUESSES = (  # the surest first
-    Guess("TEMPORAL_API_KEY_FILE", has=(*KEY_FILES, "APIKEY_FILE", "TOKENFILE")),
-    Guess("TEMPORAL_API_KEY", has=KEYS, ends=ENDS_OF_KEYS),
-    Guess("TEMPORAL_TASK_QUEUE", has=("QUEUE",)),
-    Guess("TEMPORAL_NAMESPACE", has=("NAMESPACE",), ends=("_NS",)),
-    Guess("TEMPORAL_TLS_SERVER_NAME", has=("SNI", "DOMAIN", "SERVER_NAME", "SERVERNAME")),
-    Guess("TEMPORAL_TLS_SERVER_CA_CERT_PATH", has=("ROOT", "_CA_"), ends=("_CA",)),
-    Guess("TEMPORAL_TLS_CLIENT_KEY_PATH", has=("KEY",)),
-    Guess("TEMPORAL_TLS_CLIENT_CERT_PATH", has=("CERT",)),
-    Guess("TEMPORAL_ADDRESS", has=ADDRESSES),
-    Guess("TEMPORAL_TLS", has=("TLS", "SSL")),
+    Guess("TEMPORAL_API_KEY_FILE", (*KEY_FILES, "APIKEY_PATH", "APIKEY_FILE")),
+    Guess("TEMPORAL_API_KEY", KEYS),
+    Guess("TEMPORAL_TASK_QUEUE", ("QUEUE", "QUEUES", "QUEUENAME", "TASKQUEUE")),
+    Guess("TEMPORAL_NAMESPACE", ("NAMESPACE", "NAMESPACES", "NS")),
+    Guess("TEMPORAL_TLS_SERVER_NAME", ("SNI", "DOMAIN", "SERVER_NAME", "SERVERNAME")),
+    Guess("TEMPORAL_TLS_SERVER_CA_CERT_PATH", ("CA", "ROOT", "CACERT", "ROOTCA")),
+    Guess("TEMPORAL_TLS_CLIENT_KEY_PATH", ("KEY", "KEYFILE", "PRIVATEKEY")),
+    Guess("TEMPORAL_TLS_CLIENT_CERT_PATH", ("CERT", "CERTS", "CERTFILE", "CERTIFICATE")),
+    Guess("TEMPORAL_ADDRESS", (*HOSTS, "ENDPOINT", "ADDR", "ADDRESS")),
+    Guess("TEMPORAL_TLS", ("TLS", "SSL", "MTLS")),
 )
 
 
