@@ -1,16 +1,18 @@
 """What the kit asks a server: is the namespace there, may this worker poll, who polls a queue."""
 
 import asyncio
+import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from .findings import Finding, log
+from .findings import Finding, log, warning
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+    from temporalio.common import WorkerDeploymentVersion
 
 Connect = Callable[..., Awaitable["Client"]]  # `get_temporal_client`, or the like
 CALL_TIMEOUT = timedelta(seconds=2)
@@ -118,6 +120,45 @@ def version_of(deployment: Any) -> str:
     if mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_UNVERSIONED:
         return ""
     return f"{deployment.deployment_name} {deployment.build_id}".strip()
+
+
+async def find_unknown_version(
+    client: "Client", version: "WorkerDeploymentVersion | None"
+) -> Finding | None:
+    """A warning if the server does not know the version of a worker; None if it does, or is silent.
+
+    A version is known from a worker's first poll on, unless its deployment has as many versions as
+    it may have: 100, if the server's operator has set no other limit.
+    """
+    from temporalio.api.deployment.v1 import WorkerDeploymentVersion as Described
+    from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentVersionRequest
+    from temporalio.service import RPCError, RPCStatusCode
+
+    if version is None:
+        return None
+    name, build = version.deployment_name, version.build_id
+    described = Described(deployment_name=name, build_id=build)
+    request = DescribeWorkerDeploymentVersionRequest(
+        namespace=client.namespace, deployment_version=described
+    )
+    try:
+        await client.workflow_service.describe_worker_deployment_version(
+            request, timeout=CALL_TIMEOUT
+        )
+    except RPCError as problem:
+        if problem.status is RPCStatusCode.NOT_FOUND:
+            text = (
+                f"the server does not know the version {build!r} of {name!r}: no worker has polled "
+                "as it yet, or the deployment has as many versions as it may have"
+            )
+            quoted = shlex.quote(name)
+            delete = f"delete-version --deployment-name {quoted} --build-id <a drained build>"
+            return warning(
+                text,
+                f"temporal worker deployment describe --name {quoted}   # lists its versions",
+                f"temporal worker deployment {delete}   # makes room for one",
+            )
+    return None
 
 
 @asynccontextmanager

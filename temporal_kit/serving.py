@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from temporalio.service import RPCError
+
 from .credentials import follow_credentials
 from .explaining import causes, explain, explain_errors, is_about_the_server
 from .findings import Failure, error, log
 from .own_thread import in_own_thread
 from .registration import main_file, unregistered
-from .server import Connect, check_namespace, check_right_to_poll
+from .server import Connect, check_namespace, check_right_to_poll, find_unknown_version
 from .settings import Settings
 from .stopping import allow_time_to_stop
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 SDK_ACTIVITIES = 100  # how many may run at a time unless a worker says otherwise
 WATCH_SECONDS = 5.0  # from one look at the server to the next
 LOOKS_PER_POLL = 3  # every third look asks whether the worker may still poll
+REGISTER_SECONDS = 10.0  # in which a first poll makes a version known
 
 
 async def serve(
@@ -47,9 +50,10 @@ async def serve(
         async with worker:  # leaving it lets running work finish
             await _until(lambda: worker.is_running)
             log.info("Worker running... (Ctrl+C to stop)")
-            beside = asyncio.gather(  # neither of them ends by itself
+            beside = asyncio.gather(  # which does not end by itself
                 _follow_credentials(worker, settings, connect, load_settings),
                 _watch_server(worker, connect, load_settings),
+                _warn_of_unknown_version(worker, settings),
             )
             try:
                 await _until(lambda: beside.done() or not worker.is_running)
@@ -142,6 +146,14 @@ async def _watch_server(
                 cause = await _explain_loss(problem, connect, load_settings)
                 log.error("Lost the server, still trying:\n%s", cause)
             lost = True
+
+
+async def _warn_of_unknown_version(worker: "Worker", settings: Settings) -> None:
+    """Log once if the server has not taken up this worker's version: it would get no tasks."""
+    await asyncio.sleep(REGISTER_SECONDS)
+    with suppress(RPCError):
+        if unknown := await find_unknown_version(worker.client, settings.deployment):
+            log.warning("%s", unknown)
 
 
 async def _explain_loss(

@@ -15,6 +15,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice import v1 as api
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion as WorkerVersion
 from temporalio.service import RPCError
 
 from ..findings import Failure, Finding, warning
@@ -24,6 +25,7 @@ from ..server import (
     Connect,
     check_namespace,
     check_right_to_poll,
+    find_unknown_version,
     find_worker,
     version_of,
 )
@@ -82,21 +84,34 @@ async def _find_refused_polls(client: Client, target: Target) -> Finding | None:
 
 async def look_for_workers(client: Client, settings: Settings, clock_ahead: float) -> Finding:
     """Look who polls the task queue; whatever comes of it, a ping can be started."""
-    queue = settings.text("TEMPORAL_TASK_QUEUE")
     try:
-        finding = await find_worker(client, queue, clock_ahead=clock_ahead)
-        workflows = await _describe(client, client.namespace, queue)
-        activities = await _describe(client, client.namespace, queue, ACTIVITY)
+        finding = await _look_for_workers(client, settings, clock_ahead)
+        unknown = await find_unknown_version(client, settings.deployment)
     except RPCError as problem:
+        queue = settings.text("TEMPORAL_TASK_QUEUE")
         return warning(f"who polls {queue!r} is unknown: {redact(problem.message, 200)}")
+    if unknown:
+        text = f"{finding.text}; {unknown.text}"
+        return warning(text, *finding.fixes, *(f"or {fix}" for fix in unknown.fixes))
+    return finding
+
+
+async def _look_for_workers(client: Client, settings: Settings, clock_ahead: float) -> Finding:
+    """Who polls the task queue and, if nobody does for new runs, what may help; or `RPCError`."""
+    queue = settings.text("TEMPORAL_TASK_QUEUE")
+    finding = await find_worker(client, queue, clock_ahead=clock_ahead)
+    workflows = await _describe(client, client.namespace, queue)
+    activities = await _describe(client, client.namespace, queue, ACTIVITY)
     if finding.level == "ok":
         stuck = not _fresh(activities, clock_ahead) and activities.stats.approximate_backlog_count
         return _activities_wait(finding, stuck) if stuck else finding
     current = workflows.versioning_info.current_deployment_version
-    polls = _fresh(workflows, clock_ahead)
-    others = [one for one in polls if version_of(one.deployment_options) != version_of(current)]
+    polls = [version_of(one.deployment_options) for one in _fresh(workflows, clock_ahead)]
+    others = [version for version in dict.fromkeys(polls) if version != version_of(current)]
     if others:
-        return warning(finding.text, *route(others, current))
+        named = ", ".join(repr(redact(version, 200)) for version in others if version)
+        beside = f"; workers of the version {named} poll" if named else ""
+        return warning(finding.text + beside, *route(others, current, settings.deployment))
     text = finding.text
     if workflows.pollers:
         text += f": {redact(workflows.pollers[0].identity, 200)} is busy, or gone"
@@ -131,19 +146,20 @@ async def measure_clock(client: Client) -> float:
     return 0 if noted is None else began - noted.ToNanoseconds() / 1e9
 
 
-def route(polls: list[PollerInfo], current: WorkerDeploymentVersion) -> Iterator[str]:
-    """The lines that bring new runs and the workers that poll together."""
+def route(
+    polling: list[str], current: WorkerDeploymentVersion, mine: WorkerVersion | None
+) -> Iterator[str]:
+    """The lines that bring new runs and the workers together that poll as other versions.
 
-    def quoted(one: Any) -> list[str]:
-        """Name and build ID, quoted for a shell."""
-        return [quote(redact(part, 200)) for part in (one.deployment_name, one.build_id)]
-
+    They name only versions that are `mine`, as configured. What a worker calls itself is anybody's
+    to choose, and the command moves all new runs.
+    """
     if current.build_id:
-        name, build = quoted(current)
-        yield f"TEMPORAL_DEPLOYMENT_NAME={name} TEMPORAL_WORKER_BUILD_ID={build} for a worker"
-    versions = [one.deployment_options for one in polls if version_of(one.deployment_options)]
-    name, build = quoted(versions[0] if versions else current)
-    to = f"--build-id {build}" if versions else "--unversioned"
+        yield "TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID of that version, for a worker"
+    name, build = "<deployment>", "<build>"
+    if mine and version_of(mine) in (*polling, version_of(current)):
+        name, build = quote(mine.deployment_name), quote(mine.build_id)
+    to = f"--build-id {build}" if any(polling) else "--unversioned"
     command = "temporal worker deployment set-current-version --yes --deployment-name"
     yield f"{'or ' if current.build_id else ''}{command} {name} {to}"
 

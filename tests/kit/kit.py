@@ -216,7 +216,7 @@ class RunningScript:
 class DevServer(RunningScript):
     """The real development server, headless, on a loopback port."""
 
-    def __init__(self, db: Path | None = None) -> None:
+    def __init__(self, db: Path | None = None, *options: str) -> None:
         """Start it, with its data in `db` if given, and return once it answers."""
         port = free_port()
         self.address = f"127.0.0.1:{port}"
@@ -225,6 +225,7 @@ class DevServer(RunningScript):
         self._command += [f"--namespace={name}" for name in NAMESPACES]
         if db is not None:
             self._command += ["--db-filename", str(db)]
+        self._command += options
         self.start()
 
     def start(self) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.deployment.v1 import WorkerDeploymentOptions, WorkerDeploymentVersion
-from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.common import WorkerDeploymentVersion as WorkerVersion
 
 from temporal_kit import server
 from temporal_kit.doctor.steps import route
@@ -234,15 +234,43 @@ def test_workers_elsewhere_are_pointed_to_and_one_that_polls_is_seen(
 
 
 def test_new_runs_and_workers_of_other_versions_are_brought_together() -> None:
-    version = WorkerDeploymentOptions(deployment_name="b", build_id="1")
-    plain, other = PollerInfo(), PollerInfo(deployment_options=version)
-    none = WorkerDeploymentVersion()
-    current = WorkerDeploymentVersion(deployment_name="my app", build_id="2")
+    none, current = (
+        WorkerDeploymentVersion(),
+        WorkerDeploymentVersion(deployment_name="my app", build_id="2"),
+    )
     command = "temporal worker deployment set-current-version --yes --deployment-name"
-    start = "TEMPORAL_DEPLOYMENT_NAME='my app' TEMPORAL_WORKER_BUILD_ID=2 for a worker"
-    assert [*route([plain, other], none)] == [f"{command} b --build-id 1"]
-    assert [*route([plain, other], current)] == [start, f"or {command} b --build-id 1"]
-    assert [*route([plain], current)] == [start, f"or {command} 'my app' --unversioned"]
+    start = "TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID of that version"
+    mine = WorkerVersion("my app", "1")
+    assert [*route(["", "b 1"], none, None)] == [f"{command} <deployment> --build-id <build>"]
+    assert [*route(["b 1"], none, mine)] == [f"{command} <deployment> --build-id <build>"]
+    assert [*route(["my app 1"], none, mine)] == [f"{command} 'my app' --build-id 1"]
+    first, second = route(["my app 1"], current, mine)
+    assert first.startswith(start)
+    assert second == f"or {command} 'my app' --build-id 1"
+    _, second = route([""], current, WorkerVersion("my app", "2"))
+    assert second == f"or {command} 'my app' --unversioned"
+
+
+@pytest.mark.slow
+def test_a_version_that_the_server_has_no_room_for(kit: Kit) -> None:
+    limit = ("--dynamic-config-value", "matching.maxVersionsInDeployment=1")
+    with DevServer(None, *limit) as server:
+        here = env(ADDRESS=server.address, DEPLOYMENT_NAME="pay", WORKER_BUILD_ID="1")
+        kit.work(**here)
+        wait_until(lambda: "does not know" not in run_now(CHECK, here).stdout, "1 is known", 20)
+        here = env(here, WORKER_BUILD_ID="2")
+        unknown = "the server does not know the version '2' of 'pay'"
+        second = kit.work(**here)
+        second.wait_for(f"WARNING - ⚠ {unknown}")
+        check = run_now(CHECK, here).stdout
+        assert unknown in check
+        [show] = re.findall("→ or (temporal .* describe --name pay)", check)
+        cli = {"PATH": PATH, "TEMPORAL_ADDRESS": server.address}
+        shown = subprocess.run(show, shell=True, env=cli, check=True, capture_output=True)
+        assert b"pay" in shown.stdout
+        delete = "delete-version --deployment-name pay --build-id <a drained build>"
+        assert delete in check
+        assert delete in second.stderr
 
 
 @pytest.mark.slow
