@@ -4,7 +4,7 @@
     python scripts/check_temporal_config.py --offline    only the settings
 
 ✓ good  ✗ wrong  ⚠ warning  – skipped, because an earlier check failed  → how to fix it
-Exits with 1 if anything is marked ✗, else with 0. Secrets are never shown.
+Exits with 1 if no ping can run, else with 0. Secrets are never shown.
 """
 
 import argparse
@@ -33,16 +33,19 @@ async def main(args: argparse.Namespace) -> int:
         settings = error.settings  # what could be read; the checks below tell what is wrong
     print(settings.table())
     print("\nChecks:")
-    levels = []
+    findings = []
     async for finding in check(
         load_settings, get_temporal_client, offline=args.offline, task_queue=args.task_queue
     ):
         print(finding.styled(), flush=True)
-        levels.append(finding.level)
-    if "error" in levels:
+        findings.append(finding)
+    if any(finding.stops_ping for finding in findings):
         print("\nNext: fix what is marked ✗, then run this check again")
         return 1
-    worker_polls = not args.offline and levels[-1] == "ok"  # the last check looks for workers
+    if any(finding.worker_only for finding in findings):
+        print("\nNext: fix what is marked ✗, for a worker; a ping can run")
+        return 0
+    worker_polls = not args.offline and findings[-1].level == "ok"  # the last looks for workers
     first = "" if worker_polls else "python workers/worker.py in one terminal, then "
     queue = f" --task-queue {shlex.quote(args.task_queue)}" if args.task_queue else ""
     print(f"\nNext: {first}python scripts/start_ping.py{queue}")

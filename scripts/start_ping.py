@@ -30,7 +30,14 @@ log = logging.getLogger(__name__)
 
 
 async def ping(client: Client, settings: Settings, task_queue: str, timeout: float) -> str:
-    """Run PingWorkflow and return its result, or raise `asyncio.TimeoutError`."""
+    """Run PingWorkflow and return its result, or raise `asyncio.TimeoutError` after `timeout` s."""
+    run = _start_and_wait(client, settings, task_queue, timeout)
+    return await asyncio.wait_for(run, timeout)
+
+
+async def _start_and_wait(
+    client: Client, settings: Settings, task_queue: str, timeout: float
+) -> str:
     log.info("Starting PingWorkflow on task queue %r...", task_queue)
     handle = await client.start_workflow(
         PingWorkflow.run,
@@ -43,7 +50,7 @@ async def ping(client: Client, settings: Settings, task_queue: str, timeout: flo
         log.info("%s", link)
     log.info("Waiting for result...")
     async with warn_without_worker(client, task_queue):
-        result = await asyncio.wait_for(handle.result(), timeout)
+        result = await handle.result()
     log.info("✓ Workflow completed successfully")
     return result
 

@@ -19,13 +19,20 @@ class Finding:
     """One thing that was found.
 
     `level` is "error" (nothing can run), "warning" (worth knowing), "ok" or "skipped" (not
-    reached); `text` says what it is, and each of `fixes` is a line that mends it. `str()` gives it
-    as it is printed, over several lines, with every secret hidden.
+    reached); `text` says what it is, and each of `fixes` is a line that mends it. An error of the
+    `worker_only` keeps no ping from running. `str()` gives it as it is printed, over several lines,
+    with every secret hidden.
     """
 
     level: Level
     text: str = field(repr=False)
     fixes: tuple[str, ...] = field(default=(), repr=False)
+    worker_only: bool = False
+
+    @property
+    def stops_ping(self) -> bool:
+        """Whether no ping can run while this is so."""
+        return self.level == "error" and not self.worker_only
 
     def __str__(self) -> str:
         return "\n  → ".join([f"{MARKS[self.level]} {redact(self.text)}", *map(redact, self.fixes)])

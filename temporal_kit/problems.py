@@ -13,6 +13,7 @@ from .settings import (
     CERT,
     CERT_KEY,
     CLOUD_NAMESPACE,
+    HEADER,
     SETTING_OF,
     Settings,
     text_setting,
@@ -87,8 +88,8 @@ def _find_wrong_address(settings: Settings) -> Iterator[Finding]:
     if target := GRPC_TARGET.fullmatch(address.text):
         fix = f"{address.name}={_host_port_in(target['rest'])}"
         yield error(f"{address} is a gRPC target, not host:port", fix)
-    elif credential and url and url["scheme"].lower() != "https":
-        text = f"{address} is a URL, with which the SDK would send {credential} in the clear"
+    elif (secret := credential or _header(settings)) and url and url["scheme"].lower() != "https":
+        text = f"{address} is a URL, with which the SDK would send {secret} in the clear"
         port = "" if ":" in url["host"] else ":7233" if settings.on_cloud else ":443"
         yield error(text, f"{address.name}={url['host']}{port}")
     elif url and _is_cloud_endpoint(settings, host := re.sub(r":\d*$", "", url["host"])):
@@ -134,6 +135,12 @@ def _name_of(settings: Settings, *ways: str) -> str:
 def _credential(settings: Settings) -> str:
     """The name by which an API key or a client certificate is set, or ""."""
     return _name_of(settings, *API_KEY, *CERT, *CERT_KEY)
+
+
+def _header(settings: Settings) -> str:
+    """The name by which a header is set, or "": any of them may hold a secret."""
+    headers = (value for value in settings.values if value.setting.startswith(HEADER))
+    return next((value.name for value in headers if value.text), "")
 
 
 def _cloud_name(settings: Settings) -> str:

@@ -34,12 +34,29 @@ async def check_namespace(client: "Client") -> None:
 async def check_right_to_poll(client: "Client") -> None:
     """Raise `RPCError` if this client may not poll: a worker would try in silence for ever."""
     from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
-    from temporalio.service import RPCError, RPCStatusCode
 
     # Without a queue a poll takes no task: it is refused as invalid, or for lack of permission.
     request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
+    poll = client.workflow_service.poll_workflow_task_queue
+    await _raise_if_not_permitted(poll(request, timeout=POLL_TIMEOUT))
+
+
+async def check_right_to_start(client: "Client") -> None:
+    """Raise `RPCError` if this client may not start workflow runs; none is started."""
+    from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+
+    # Without a workflow ID it is refused as invalid, or for lack of permission.
+    request = StartWorkflowExecutionRequest(namespace=client.namespace)
+    start = client.workflow_service.start_workflow_execution
+    await _raise_if_not_permitted(start(request, timeout=CALL_TIMEOUT))
+
+
+async def _raise_if_not_permitted(call: Awaitable[Any]) -> None:
+    """Await a call that is invalid; raises its `RPCError` only if it is about permission."""
+    from temporalio.service import RPCError, RPCStatusCode
+
     try:
-        await client.workflow_service.poll_workflow_task_queue(request, timeout=POLL_TIMEOUT)
+        await call
     except RPCError as refused:
         if refused.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
             raise

@@ -16,6 +16,7 @@ from .registration import main_file, unregistered
 from .server import Connect, check_namespace, check_right_to_poll, find_unknown_version
 from .settings import Settings
 from .stopping import allow_time_to_stop
+from .workflow_errors import explain_failed_workflow_tasks
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -42,6 +43,7 @@ async def serve(
     """
     config = worker.config(active_config=True)
     allow_time_to_stop(config["graceful_shutdown_timeout"].total_seconds())
+    explain_failed_workflow_tasks()
     _give_each_activity_a_thread(config.get("max_concurrent_activities") or SDK_ACTIVITIES)
     async with explain_errors(settings, connect):
         await check_right_to_poll(worker.client)
@@ -109,10 +111,6 @@ async def _follow_credentials(
     runtime = worker.client.service_client.config.runtime
 
     async def connect_to_poll(fresh: Settings) -> "Client":
-        if fresh.namespace != settings.namespace:
-            raise Failure(
-                error("the namespace has changed", "restart the worker to use the new one")
-            )
         client = await connect(fresh, runtime=runtime)
         async with explain_errors(fresh, connect):
             await check_right_to_poll(client)

@@ -34,7 +34,7 @@ async def check_everything(
     findings = _judge_settings(settings)
     for finding in findings:
         yield finding
-    if _errors(findings):
+    if any(finding.stops_ping for finding in findings):
         for title in () if offline else TITLES:
             yield Finding("skipped", f"{title}: not reached")
         return
@@ -56,7 +56,7 @@ async def diagnose(
     With `connect` it is asked again how far one gets; without, the error is one of connecting.
     """
     judged = _judge_settings(settings)
-    if errors := _errors(judged):
+    if errors := [finding for finding in judged if finding.stops_ping]:
         return Failure(*errors)
     if connect:
         steps = [finding async for finding in walk(settings, connect)]

@@ -21,6 +21,7 @@ PLACEHOLDER = re.compile(r"<[^>]*>|\bchange[-_]?me\b|\byour[-_ .]\w", re.I)
 JWT_OR_PEM = re.compile(r"(^|/)eyJ[\w-]{8}|-----BEGIN")  # behind the folder of a relative path
 FILE_NAME = re.compile(r"[\w./\\:-]+\.(key|txt|pem|json)", re.I)
 ASSIGNMENT = re.compile(r"(export )?\w*(API_KEY|TOKEN)[=:]", re.I)
+LONGEST_QUEUE = 1000  # bytes: the server's default for limit.maxIDLength
 RESERVED = "/_sys/"  # what the server's own task queues begin with
 
 # --- Any setting ------------------------------------------------------------------------------
@@ -152,6 +153,11 @@ def has_a_comma(entry: Entry) -> bool:
 def is_reserved(entry: Entry) -> bool:
     """A task queue by a name that the server keeps for its own, such as parts of a queue."""
     return entry.text.startswith(RESERVED)
+
+
+def is_too_long_for_the_server(entry: Entry) -> bool:
+    """A task queue whose name no server takes."""
+    return len(entry.text.encode()) > LONGEST_QUEUE
 
 
 def is_no_number_of_seconds(entry: Entry) -> bool:

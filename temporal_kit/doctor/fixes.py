@@ -50,6 +50,11 @@ def numeric_address(entry: Entry) -> str:
     return f"{entry.value.name}={listening_on(entry.text) or '127.0.0.1:9464'}"
 
 
+def short_name(entry: Entry) -> str:
+    """A name that servers take."""
+    return f"{entry.value.name}=<a shorter name>"
+
+
 def plain_name(entry: Entry) -> str:
     """A name without dots and colons."""
     return f"{entry.value.name}=<a name without them>"

@@ -26,12 +26,12 @@ def use_the_grpc_port(target: Target) -> Iterator[str]:
 
 
 def agree_on_tls(target: Target) -> Iterator[str]:
-    """For a server without TLS; without it an API key goes over the network in the clear."""
+    """For a server without TLS; without it keys and headers go over the network in the clear."""
     if target.of_cloud:
         yield f"{target.address_line}, or check proxies in between: TLS must pass unopened"
-    elif target.has_api_key:
+    elif target.sends_secrets:
         yield f"{target.address.name}=<host:port where it speaks TLS>"
-        yield "or TEMPORAL_TLS=false, if anyone on the way may read the API key"
+        yield f"or TEMPORAL_TLS=false, if anyone on the way may read {target.sends_secrets}"
     else:
         yield "TEMPORAL_TLS=false, and unset the other TLS settings"
 

@@ -103,8 +103,8 @@ def _address(entry: Entry) -> Guess:
     if scheme in SECURE_SCHEMES:
         return (f"{host}:{port or 443}", f"{TLS}=true")
     if scheme == "http":
-        key = key_value(entry.settings).text
-        risk = ", and the key travels in the clear" if key else ""
+        secret = key_value(entry.settings).text or any(entry.settings.headers.values())
+        risk = ", and credentials travel in the clear" if secret else ""
         return (f"{host}:{port or 80}", f"{TLS}=false{risk}")
     return (f"{host}:{port or 7233}",)
 

@@ -35,6 +35,7 @@ from .conditions import (
     is_secret,
     is_the_content,
     is_too_large,
+    is_too_long_for_the_server,
     is_utf16,
 )
 from .entry import Entry
@@ -46,6 +47,7 @@ from .fixes import (
     one_queue,
     own_ca,
     plain_name,
+    short_name,
     single_quotes,
     thirty_seconds,
     whole_path,
@@ -82,10 +84,12 @@ class Level(Enum):
 
     ERROR = auto()
     ERROR_ON_CLOUD = auto()  # for what is `VITAL` there; else a warning
+    ERROR_OF_WORKERS = auto()  # a ping runs all the same
     WARNING = auto()
 
 
 ERROR, ERROR_ON_CLOUD, WARNING = Level.ERROR, Level.ERROR_ON_CLOUD, Level.WARNING
+ERROR_OF_WORKERS = Level.ERROR_OF_WORKERS
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,10 @@ class Rule:
         return setting in self.settings
 
     def is_error(self, entry: Entry) -> bool:
-        """Whether nothing can run, if this rule fits."""
+        """Whether a ping or a worker cannot run, if this rule fits."""
         if self.level is ERROR_ON_CLOUD:
             return entry.setting in VITAL and entry.at_cloud
-        return self.level is ERROR
+        return self.level in (ERROR, ERROR_OF_WORKERS)
 
 
 def broken_rules(entry: Entry) -> list[Rule]:
@@ -202,13 +206,15 @@ RULES = (
     Rule((VERIFICATION,), WARNING, is_on,
         "has the temporal CLI trust any server; this SDK verifies anyway", own_ca),
     # The worker
+    Rule((TASK_QUEUE,), ERROR, is_too_long_for_the_server,
+        "is longer than the 1,000 characters that servers take", short_name),
     Rule((TASK_QUEUE,), ERROR, is_reserved,
         "is reserved: names that begin with /_sys/ are the server's own"),
-    Rule((GRACE,), ERROR, is_no_number_of_seconds,
+    Rule((GRACE,), ERROR_OF_WORKERS, is_no_number_of_seconds,
         "is not a whole number of seconds", thirty_seconds),
-    Rule((METRICS,), ERROR, is_no_numeric_address,
+    Rule((METRICS,), ERROR_OF_WORKERS, is_no_numeric_address,
         "is not a numeric host:port", numeric_address),
-    Rule((DEPLOYMENT,), ERROR, has_a_dot_or_colon,
+    Rule((DEPLOYMENT,), ERROR_OF_WORKERS, has_a_dot_or_colon,
         "has a . or : in it: such workers get no tasks", plain_name),
 )
 # fmt: on

@@ -1,6 +1,7 @@
 """What is wrong with the settings, as far as it shows without a network."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..findings import Finding, error, warning
 from ..settings import Settings, Value
@@ -10,11 +11,12 @@ from .combinations import check_combinations
 from .entry import Entry
 from .names import check_names
 from .repairs import repair
-from .rules import broken_rules
+from .rules import ERROR_OF_WORKERS, TASK_QUEUE, broken_rules
 from .sources import check_sources
-from .values import API_KEY, key_value
+from .values import ADDRESS, API_KEY, NAMESPACE, key_value
 
 LONGEST = 4096  # letters of a value: no rule gets to see more
+ASKED_OF_THE_SERVER = (ADDRESS, NAMESPACE, TASK_QUEUE)  # which knows no name that long
 
 
 def check_settings(settings: Settings, problems: list[Finding]) -> Iterator[Finding]:
@@ -48,7 +50,11 @@ def _judge(entry: Entry) -> Iterator[Finding]:
     """What the rules say of one value: the first that fits, with what mends them all."""
     value = entry.value
     if len(entry.text) > LONGEST:
-        yield warning(f"{value} is longer than {LONGEST} characters", f"{value.name}=<your value>")
+        level = error if entry.setting in ASKED_OF_THE_SERVER else warning
+        yield level(f"{value} is longer than {LONGEST} characters", f"{value.name}=<your value>")
     elif rules := broken_rules(entry):
-        level = error if any(rule.is_error(entry) for rule in rules) else warning
-        yield level(f"{value} {rules[0].message}", *repair(entry, rules))
+        errors = [rule for rule in rules if rule.is_error(entry)]
+        level = error if errors else warning
+        found = level(f"{value} {rules[0].message}", *repair(entry, rules))
+        of_workers = [rule for rule in errors if rule.level is ERROR_OF_WORKERS]
+        yield replace(found, worker_only=bool(errors) and of_workers == errors)

@@ -25,6 +25,7 @@ from ..server import (
     Connect,
     check_namespace,
     check_right_to_poll,
+    check_right_to_start,
     find_unknown_version,
     find_worker,
     version_of,
@@ -52,7 +53,7 @@ async def walk(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
     for finding in titled(settings, findings, rest_is_skipped=namespace.level == "error"):
         yield finding
     if namespace.level != "error":
-        refused = await _find_refused_polls(client, target)
+        refused = await _find_refused_calls(client, target)
         workers = refused or await look_for_workers(client, settings, clock_ahead)
         yield with_rivals(settings, replace(workers, text=f"{TITLES[-1]}: {workers.text}"))
 
@@ -72,13 +73,23 @@ async def _find_namespace(client: Client, target: Target) -> tuple[Finding, floa
     return warning(f"{text}; this machine's clock is {off}", fix), ahead
 
 
-async def _find_refused_polls(client: Client, target: Target) -> Finding | None:
-    """The error of a credential that may look but not work: workers would poll in vain."""
+async def _find_refused_calls(client: Client, target: Target) -> Finding | None:
+    """The error of a credential that may look but not work: a worker would poll in vain."""
+    start = await _refusal(target, check_right_to_start(client))
+    poll = await _refusal(target, check_right_to_poll(client))
+    if poll:
+        nor = "; nor may a ping start" if start else ""
+        text = f"none may poll: {poll.text}{nor}"
+        return replace(poll, text=text, worker_only=start is None)
+    return start and replace(start, text=f"no ping may start: {start.text}")
+
+
+async def _refusal(target: Target, call: Awaitable[None]) -> Finding | None:
+    """The error of a call that the server refuses, or None."""
     try:
-        await check_right_to_poll(client)
+        await call
     except RPCError as problem:
-        finding = explain_call(target, problem)
-        return replace(finding, text=f"none may poll: {finding.text}")
+        return explain_call(target, problem)
     return None
 
 

@@ -137,6 +137,13 @@ class Target:
         return self.settings.value(setting)
 
     @property
+    def sends_secrets(self) -> str:
+        """What the client sends that nobody on the way must read, in words; "" if nothing."""
+        if self.has_api_key:
+            return "the API key"
+        return "the headers" if any(self.settings.headers.values()) else ""
+
+    @property
     def credential(self) -> str:
         """What the client shows who it is with, in words."""
         return "API key" if self.has_api_key else "client certificate"

@@ -4,8 +4,9 @@
 that come to the same, each a case; one that names no setting is another value for the first one's.
 A line that is indented goes on with the row above. A word in capitals is the base that settings go
 on top of, or with a minus are taken from; `PAIR=x` is certificate and key of `{x}`. `~` is short
-for TEMPORAL_, and `SHORT` has more of the kind. A `⚠` is a warning, `⚠✗` one beside an error, and
-all else is an error; ` // ` is either of two, where what the SDK says depends on the moment. Where
+for TEMPORAL_, and `SHORT` has more of the kind. A `⚠` is a warning, `⚠✗` one beside an error, `✗`
+an error that keeps workers from running and no ping, and all else is an error; ` // ` is either of
+two, where what the SDK says depends on the moment. Where
 no fix stands, it is what the section's heading says, or a line that sets the name that was meant
 or, without one, the first that the row sets.
 
@@ -116,7 +117,7 @@ def _cases(row: str, step: str, section_fix: str) -> Iterator[Case]:
     """The cases of a row."""
     words, cause, fix = ([one.strip() for one in row.split(" | ")] + [""] * 2)[:3]
     mark, cause = re.findall(r"^([⚠✗]* )?(.*)", _long(cause))[0]
-    level, fails = ("warning", "✗" in mark) if mark else ("error", bool(cause))
+    level, fails = ("warning", "✗" in mark) if "⚠" in mark else ("error", bool(cause) and not mark)
     base, rest = re.findall(r"^((?:[A-Z_]+ )*)(.*)", f"{words} ")[0]
     first, *others = rest.strip().split(" / ")
     name = first.partition("=")[0]

@@ -106,8 +106,8 @@ class CloudFront(AbstractContextManager["CloudFront"]):
 
     It shows `certificate`, a PEM with its key, and asks for a client certificate of `client_ca`,
     and for one of the API `keys`: with both, a call may come without a key, but none with a wrong
-    one. `namespaces` are those that the `temporal-namespace` header may name. `read_only` lets
-    nobody start a run or poll for one. Revoking a key also ends the polls that run under it, as
+    one. `namespaces` are those that the `temporal-namespace` header may name. `refuses` are what
+    calls begin with that nobody may make; `read_only` lets nobody start a run or poll for one. Revoking a key also ends the polls that run under it, as
     Cloud does.
     """
 
@@ -120,12 +120,14 @@ class CloudFront(AbstractContextManager["CloudFront"]):
         keys: Iterable[str] | None = None,
         namespaces: Iterable[str] = (NAMESPACE,),
         read_only: bool = False,
+        refuses: tuple[str, ...] = (),
     ) -> None:
         clients = client_ca and client_ca.cert_pem.bytes()
         locks = grpc.ssl_server_credentials([(certificate, certificate)], clients, bool(clients))
         self._keys = None if keys is None else set(keys)
         self._namespaces = set(namespaces)
         self.read_only = read_only
+        self._refuses = refuses
         self.silent = False  # answers no call more, as a server that is stuck
         self.calls: list[Call] = []
         self._running: dict[grpc.Future, Call] = {}
@@ -163,8 +165,9 @@ class CloudFront(AbstractContextManager["CloudFront"]):
             return None
         if not call.namespace:  # The SDK sends an empty header for an empty name.
             return grpc.StatusCode.INVALID_ARGUMENT, "The temporal-namespace header is missing."
-        writes = call.method.rpartition("/")[2].startswith(("Start", "Poll", "Respond"))
-        if call.namespace not in self._namespaces or (writes and self.read_only):
+        refuses = (*self._refuses, *(("Start", "Poll", "Respond") if self.read_only else ()))
+        refused = call.method.rpartition("/")[2].startswith(refuses)
+        if call.namespace not in self._namespaces or refused:
             return grpc.StatusCode.PERMISSION_DENIED, "Request unauthorized."
         return None
 

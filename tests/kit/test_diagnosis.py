@@ -145,6 +145,16 @@ def test_a_key_that_may_only_read(world: World) -> None:
         assert "access to payments.a1b2c" in done.stderr
 
 
+def test_a_key_that_may_poll_and_start_no_runs(world: World) -> None:
+    settings = filled(env(cases.FRONT, ADDRESS="{w.no_starts}"), world)
+    done = run_now(CHECK, settings)
+    assert done.code == 1
+    assert "✗ workers: no ping may start: the API key is known, but not allowed" in done.stdout
+    ping = run_now(PING, settings)
+    assert ping.code == 1
+    assert "no ping may start: the API key is known, but not allowed" in ping.stderr
+
+
 ISOLATED = {  # resolver, address, step, cause and fix, where there is no network but this
     "no DNS": ("127.0.0.1", "x.example", "name resolution", "x.example cannot be looked up", "DNS"),
     "DNS dropped": ("10.9.0.53", "x.example", "name resolution", "cannot be looked up", "DNS"),

@@ -372,7 +372,7 @@ def test_the_log_alone_tells_what_may_be_why_nothing_answers(
     monkeypatch.setitem(DEFAULTS, "TEMPORAL_ADDRESS", nowhere)
     done = run_now(path, {}, write(tmp_path / ".env", text), verbose=False)
     said = done.stderr[done.stderr.index("ERROR - ") :].splitlines()
-    assert said[0] == f"ERROR - ✗ TCP: nothing listens on {nowhere}"
+    assert said[0].startswith(f"ERROR - ✗ TCP: nothing listens on {nowhere}: ")
     assert "  → python scripts/check_temporal_config.py tells more" in said
     [at] = [number for number, line in enumerate(said) if SUSPECTS[text] in line]
     assert said[at + 1].startswith("  → ")

@@ -431,3 +431,28 @@ def kit_process(kit: Kit, arguments: list[str], folder: Path, **settings: Any) -
     from .kit import RunningScript
 
     return RunningScript([sys.executable, *arguments], kit.env(**settings), folder)
+
+
+FORBIDDEN = {  # what a workflow calls, and what its loop has none of
+    "asyncio.to_thread(len, 'a')": "run_in_executor",
+    "asyncio.open_connection('127.0.0.1', 1)": "create_connection",
+    "asyncio.create_subprocess_shell('true')": "subprocess_shell",
+}
+CALLS_IT = """
+@workflow.defn
+class W{}:
+    @workflow.run
+    async def run(self) -> None:
+        await {}
+"""
+
+
+def test_what_a_workflow_cannot_do_is_named_with_its_line(kit: Kit, here: dict[str, Any]) -> None:
+    code = "import asyncio\nfrom temporalio import workflow\n"
+    code += "".join(CALLS_IT.format(n, call) for n, call in enumerate(FORBIDDEN))
+    names = [f"W{n}" for n in range(len(FORBIDDEN))]
+    kit.register("forbidden", code, workflows=names)
+    worker = kit.work(**here)
+    for n, (name, missing) in enumerate(zip(names, FORBIDDEN.values(), strict=True)):
+        asyncio.run(begin(here["TEMPORAL_ADDRESS"], name, task_queue=here["TEMPORAL_TASK_QUEUE"]))
+        worker.wait_for(f"workflows/forbidden.py, line {8 + 6 * n}: a workflow has no {missing}: ")
