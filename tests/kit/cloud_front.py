@@ -129,6 +129,7 @@ class CloudFront(AbstractContextManager["CloudFront"]):
         self.read_only = read_only
         self._refuses = refuses
         self.silent = False  # answers no call more, as a server that is stuck
+        self.silences: tuple[str, ...] = ()  # what calls begin with that it does not answer
         self.calls: list[Call] = []
         self._running: dict[grpc.Future, Call] = {}
         behind = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
@@ -173,7 +174,8 @@ class CloudFront(AbstractContextManager["CloudFront"]):
 
     def _judge(self, call: Call, context: Any) -> None:
         """End the call if it may not go on; a caller that has given up keeps no thread."""
-        while self.silent and context.is_active():
+        name = call.method.rpartition("/")[2]
+        while (self.silent or name.startswith(self.silences)) and context.is_active():
             time.sleep(0.1)
         if refusal := self._refusal(call):
             context.abort(*refusal)

@@ -213,6 +213,18 @@ def test_a_server_that_goes_away_while_a_ping_waits(
     assert "Traceback" not in ping.stderr
 
 
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_the_start_of_a_run(
+    kit: Kit, cloud: CloudFront, world: World
+) -> None:
+    cloud.silences = ("Start",)
+    settings = filled(env(cases.FRONT, ADDRESS=cloud.address), world)
+    ping = kit.start(PING, "--timeout", "1", **settings)
+    assert ping.wait(20) == 1
+    assert "✗ no answer in time" in ping.stderr
+    assert "Traceback" not in ping.stderr
+
+
 def workers(settings: dict[str, Any], expected: Iterable[str] = ()) -> str:
     """What the check says of workers, once all that is expected is in it."""
     end = time.monotonic() + 20

@@ -160,3 +160,29 @@ def test_polls_that_are_refused_later_are_told_once(
     cloud.read_only = False
     worker.wait_for("The server is back", 25)
     assert worker.stderr.count("not allowed on the namespace") == 1
+
+
+@slow
+def test_it_stays_at_its_server_whatever_becomes_of_its_settings(
+    kit: Kit, cloud: CloudFront, world: World
+) -> None:
+    """Each of these settings, taken up, would lead to a server that answers."""
+    settings = filled(env(FRONT, ADDRESS=cloud.address), world)
+    text = "".join(f"{name}={value}\n" for name, value in settings.items())
+    kit.write_env(text)
+    worker = kit.work()
+    (kit.root / ".env").rename(kit.root / ".env.away")
+    worker.wait_for("there are no settings any more in: .env")
+    changes = {
+        "the address has changed": text.replace("127.0.0.1:", "localhost:"),
+        "the namespace has changed": text.replace("NAMESPACE=payments", "NAMESPACE=other"),
+    }
+    for told, changed in changes.items():
+        kit.write_env(changed)
+        worker.wait_for(told)
+    cloud.accept("another key")
+    kit.write_env(text.replace(world.key, "another key"))
+    worker.wait_for("Credentials changed: the new ones are in use")
+    assert worker.stderr.count("Changed settings not applied") == 3
+    assert worker.stderr.count("Credentials changed") == 1
+    kit.start(PING).ping_ok()
