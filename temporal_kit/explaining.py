@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from .findings import Failure, Finding, error
 from .redaction import redact
-from .server import Connect
+from .server import Connect, ask
 from .settings import Settings
 
 if TYPE_CHECKING:
     from temporalio.service import HttpConnectProxyConfig
 
 LONGEST_CAUSE = 1000  # letters of one error
-SPEAKING_TO_THE_SERVER = ("temporalio.bridge.client", "temporalio.service")  # modules of the SDK
+# Modules of the SDK, and the kit's.
+SPEAKING_TO_THE_SERVER = ("temporalio.bridge.client", "temporalio.service", ask.__module__)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .findings import Finding, log, warning
 
@@ -14,13 +14,28 @@ if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.common import WorkerDeploymentVersion
 
+Answer = TypeVar("Answer")
 Connect = Callable[..., Awaitable["Client"]]  # `get_temporal_client`, or the like
 CALL_TIMEOUT = timedelta(seconds=2)
 POLL_TIMEOUT = timedelta(seconds=3)  # servers log an error about polls of less than 2 s
 STALE_SECONDS = 60.0  # an idle worker polls at least once a minute
+FARTHEST_AHEAD = 86_400.0  # seconds; a clock may be off, but no poll is of next year
 NO_WORKER_SECONDS = 3.0
 MOST_WORKERS = 200  # whose heartbeats are asked for
 START_WORKER = "python workers/worker.py   # in another terminal, with the same settings"
+
+
+async def ask(
+    call: Callable[..., Awaitable[Answer]], request: Any, timeout: timedelta = CALL_TIMEOUT
+) -> Answer:
+    """The server's answer to a call; raises `RPCError`, also for an answer that cannot be read."""
+    from google.protobuf.message import DecodeError
+    from temporalio.service import RPCError, RPCStatusCode
+
+    try:
+        return await call(request, timeout=timeout)
+    except DecodeError as problem:
+        raise RPCError("the answer cannot be read", RPCStatusCode.INTERNAL, b"") from problem
 
 
 async def check_namespace(client: "Client") -> None:
@@ -28,7 +43,7 @@ async def check_namespace(client: "Client") -> None:
     from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
     request = DescribeNamespaceRequest(namespace=client.namespace)
-    await client.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
+    await ask(client.workflow_service.describe_namespace, request)
 
 
 async def check_right_to_poll(client: "Client") -> None:
@@ -38,7 +53,7 @@ async def check_right_to_poll(client: "Client") -> None:
     # Without a queue a poll takes no task: it is refused as invalid, or for lack of permission.
     request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
     poll = client.workflow_service.poll_workflow_task_queue
-    await _raise_if_not_permitted(poll(request, timeout=POLL_TIMEOUT))
+    await _raise_if_not_permitted(ask(poll, request, POLL_TIMEOUT))
 
 
 async def check_right_to_start(client: "Client") -> None:
@@ -47,8 +62,7 @@ async def check_right_to_start(client: "Client") -> None:
 
     # Without a workflow ID it is refused as invalid, or for lack of permission.
     request = StartWorkflowExecutionRequest(namespace=client.namespace)
-    start = client.workflow_service.start_workflow_execution
-    await _raise_if_not_permitted(start(request, timeout=CALL_TIMEOUT))
+    await _raise_if_not_permitted(ask(client.workflow_service.start_workflow_execution, request))
 
 
 async def _raise_if_not_permitted(call: Awaitable[Any]) -> None:
@@ -75,14 +89,18 @@ async def find_worker(
 
     request = DescribeTaskQueueRequest(namespace=client.namespace)
     request.task_queue.name = task_queue
-    described = await client.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
+    described = await ask(client.workflow_service.describe_task_queue, request)
     current = version_of(described.versioning_info.current_deployment_version)
     fitting = [p for p in described.pollers if version_of(p.deployment_options) == current]
     now = time.time() - clock_ahead  # the server's
     longest_age = min(STALE_SECONDS, time.time() - since + 1)  # 1 s, as two clocks may differ
-    ages = {p.identity: now - p.last_access_time.ToNanoseconds() / 1e9 for p in fitting}
+    ages = {p.identity: now - unix_time(p.last_access_time) for p in fitting}
     stopped = await _stopped_workers(client, task_queue) if ages else set()
-    alive = [age for who, age in ages.items() if age <= longest_age and who not in (stopped or ())]
+    alive = [
+        age
+        for who, age in ages.items()
+        if -FARTHEST_AHEAD <= age <= longest_age and who not in (stopped or ())
+    ]
     if alive:
         by = "" if stopped is not None else " by the polls of the last minute"
         last_poll = max(min(alive), 0)
@@ -114,7 +132,7 @@ async def _stopped_workers(client: "Client", task_queue: str) -> set[str] | None
     query = f"TaskQueue = '{task_queue}'" if plain else ""
     request = ListWorkersRequest(namespace=client.namespace, page_size=MOST_WORKERS, query=query)
     try:
-        listed = await client.workflow_service.list_workers(request, timeout=CALL_TIMEOUT)
+        listed = await ask(client.workflow_service.list_workers, request)
     except RPCError:
         return None
     beats = [info.worker_heartbeat for info in listed.workers_info]
@@ -123,6 +141,11 @@ async def _stopped_workers(client: "Client", task_queue: str) -> set[str] | None
         beat.worker_identity for beat in here if beat.status == WorkerStatus.WORKER_STATUS_RUNNING
     }
     return {beat.worker_identity for beat in here} - running
+
+
+def unix_time(timestamp: Any) -> float:
+    """Seconds since 1970; protobuf's own functions raise `ValueError` for times that no clock has."""
+    return float(timestamp.seconds + timestamp.nanos / 1e9)
 
 
 def version_of(deployment: Any) -> str:
@@ -159,9 +182,7 @@ async def find_unknown_version(
         namespace=client.namespace, deployment_version=described
     )
     try:
-        await client.workflow_service.describe_worker_deployment_version(
-            request, timeout=CALL_TIMEOUT
-        )
+        await ask(client.workflow_service.describe_worker_deployment_version, request)
     except RPCError as problem:
         if problem.status is RPCStatusCode.NOT_FOUND:
             text = (

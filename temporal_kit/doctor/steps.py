@@ -23,11 +23,13 @@ from ..redaction import redact
 from ..server import (
     STALE_SECONDS,
     Connect,
+    ask,
     check_namespace,
     check_right_to_poll,
     check_right_to_start,
     find_unknown_version,
     find_worker,
+    unix_time,
     version_of,
 )
 from ..settings import Settings
@@ -145,7 +147,7 @@ async def measure_clock(client: Client) -> float:
     request = api.PollActivityTaskQueueRequest(namespace=client.namespace, identity=me)
     request.task_queue.name = queue
     began = time.time()
-    poll = client.workflow_service.poll_activity_task_queue(request, timeout=CLOCK)
+    poll = ask(client.workflow_service.poll_activity_task_queue, request, CLOCK)
     polling = asyncio.ensure_future(_try(poll))
     noted = None
     while noted is None and not polling.done():
@@ -154,7 +156,7 @@ async def measure_clock(client: Client) -> float:
         pollers = found.pollers if found else ()
         noted = next((one.last_access_time for one in pollers if one.identity == me), None)
     polling.cancel()
-    return 0 if noted is None else began - noted.ToNanoseconds() / 1e9
+    return 0 if noted is None else began - unix_time(noted)
 
 
 def route(
@@ -179,13 +181,13 @@ async def _describe(client: Client, namespace: str, queue: str, kind: Any = None
     """A task queue with its pollers and backlog; of workflow tasks, if no kind is given."""
     request = api.DescribeTaskQueueRequest(namespace=namespace, task_queue_type=kind)
     request.task_queue.name, request.report_stats = queue, True
-    return await client.workflow_service.describe_task_queue(request, timeout=LIMIT)
+    return await ask(client.workflow_service.describe_task_queue, request, LIMIT)
 
 
 def _fresh(found: Any, ahead: float) -> list[PollerInfo]:
     """The pollers of a task queue that have polled lately, by the server's clock."""
     since = time.time() - ahead - STALE_SECONDS
-    return [one for one in found.pollers if one.last_access_time.ToSeconds() >= since]
+    return [one for one in found.pollers if unix_time(one.last_access_time) >= since]
 
 
 async def _try(asking: Awaitable[Any]) -> Any:
@@ -218,14 +220,14 @@ async def _find_elsewhere(client: Client, settings: Settings, clock_ahead: float
 async def _namespaces(client: Client) -> list[str]:
     """The namespaces of a server; none on Temporal Cloud, which does not tell."""
     every = api.ListNamespacesRequest(page_size=20)
-    found = await _try(client.workflow_service.list_namespaces(every, timeout=LIMIT))
+    found = await _try(ask(client.workflow_service.list_namespaces, every, LIMIT))
     return [one.namespace_info.name for one in found.namespaces] if found else []
 
 
 async def _queues_with_workers(client: Client) -> list[str]:
     """The task queues of this namespace that workers say they poll."""
     request = api.ListWorkersRequest(namespace=client.namespace, page_size=50)
-    found = await _try(client.workflow_service.list_workers(request, timeout=LIMIT))
+    found = await _try(ask(client.workflow_service.list_workers, request, LIMIT))
     return [one.worker_heartbeat.task_queue for one in found.workers_info] if found else []
 
 

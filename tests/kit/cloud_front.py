@@ -1,7 +1,8 @@
 """A stand-in for Temporal Cloud's front door: its locks, before a real development server.
 
 What arrives is judged as Cloud judges it (TLS, client certificate, API key, namespace header) and
-then forwarded, byte for byte, to the server behind. Every answer is therefore a real server's.
+then forwarded, byte for byte, to the server behind. Every answer is therefore a real server's,
+unless a test has it changed.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ class CloudFront(AbstractContextManager["CloudFront"]):
     It shows `certificate`, a PEM with its key, and asks for a client certificate of `client_ca`,
     and for one of the API `keys`: with both, a call may come without a key, but none with a wrong
     one. `namespaces` are those that the `temporal-namespace` header may name. `refuses` are what
-    calls begin with that nobody may make; `read_only` lets nobody start a run or poll for one. Revoking a key also ends the polls that run under it, as
-    Cloud does.
+    calls begin with that nobody may make; `read_only` lets nobody start a run or poll for one.
+    Revoking a key also ends the polls that run under it, as Cloud does.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class CloudFront(AbstractContextManager["CloudFront"]):
         self._refuses = refuses
         self.silent = False  # answers no call more, as a server that is stuck
         self.silences: tuple[str, ...] = ()  # what calls begin with that it does not answer
+        self.changes: dict[str, Callable[[bytes], bytes]] = {}  # of answers, by the call's name
         self.calls: list[Call] = []
         self._running: dict[grpc.Future, Call] = {}
         behind = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
@@ -206,7 +208,8 @@ class CloudFront(AbstractContextManager["CloudFront"]):
         if code is not grpc.StatusCode.OK:
             context.abort(code, pending.details())
         answer: bytes = pending.result()
-        return answer
+        change = self.changes.get(method.rpartition("/")[2])
+        return change(answer) if change else answer
 
 
 class EveryMethod(grpc.GenericRpcHandler):  # type: ignore[misc]
