@@ -144,7 +144,7 @@ async def _stopped_workers(client: "Client", task_queue: str) -> set[str] | None
 
 
 def unix_time(timestamp: Any) -> float:
-    """Seconds since 1970; protobuf's own functions raise `ValueError` for times that no clock has."""
+    """Seconds since 1970; the functions of protobuf refuse times that no clock has."""
     return float(timestamp.seconds + timestamp.nanos / 1e9)
 
 

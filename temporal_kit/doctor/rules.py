@@ -61,6 +61,7 @@ from .server_conditions import (
     is_no_cloud_namespace,
     is_no_endpoint,
     is_no_host_name,
+    is_no_host_name_for_tls,
     is_not_host_port,
     is_on_another_port,
     is_the_control_plane,
@@ -193,7 +194,8 @@ RULES = (
     Rule((ADDRESS,), WARNING, is_on_another_port, "is not on 7233, Temporal Cloud's port"),
     Rule((ADDRESS,), WARNING, is_a_typo_of_cloud, "looks like a typo of tmprl.cloud"),
     # The server name
-    Rule((SERVER_NAME,), ERROR, is_no_host_name, "is not just a host name"),
+    Rule((SERVER_NAME,), ERROR, is_no_host_name_for_tls, "is not just a host name"),
+    Rule((SERVER_NAME,), WARNING, is_no_host_name, "is not just a host name"),
     # The namespace
     Rule((NAMESPACE,), WARNING, is_an_address, "is an address, not a namespace"),
     Rule((NAMESPACE,), ERROR, lacks_the_account,

@@ -94,6 +94,11 @@ def is_no_host_name(entry: Entry) -> bool:
     return has_port or not re.fullmatch(r"[a-z0-9_.:-]+", entry.text, re.I)
 
 
+def is_no_host_name_for_tls(entry: Entry) -> bool:
+    """The same where TLS is on; where it is off, nothing asks for the name."""
+    return uses_tls(entry.settings) and is_no_host_name(entry)
+
+
 def is_an_address(entry: Entry) -> bool:
     """An address or a page of the Web UI where the namespace belongs."""
     return any(part in entry.text.lower() for part in (".tmprl.cloud", "://", "/namespaces/"))

@@ -289,6 +289,11 @@ class World:
     private_link = server(HOST)  # its certificate is for the namespace endpoint alone
     regional = server("*.aws.api.temporal.io", "us-east-1.aws.api.temporal.io")
     read_only = server(read_only=True)
+    # These know no namespace that Temporal Cloud could not have.
+    strict = server(namespaces=[NAMESPACE])
+    strict_mtls = made(
+        lambda w: w.front(client_ca=w.certificates.client_ca, keys=[], namespaces=[NAMESPACE])
+    )
     no_polls = server(refuses=("Poll",))
     no_starts = server(refuses=("Start",))
     forgotten = server(namespaces=["invoices.a1b2c"])  # which the server behind does not know
