@@ -120,7 +120,8 @@ def _find_missing_on_cloud(settings: Settings) -> Iterator[Finding]:
     credential = _credential(settings)
     if not credential:
         text = "no credential is set: Temporal Cloud requires an API key or a client certificate"
-        yield error(text, f"{API_KEY[0]}=<API key>", f"or {CERT[0]}=<PEM file>, and its key")
+        pair = f"or {CERT[0]}=<PEM file>", f"and {CERT_KEY[0]}=<its key's PEM file>"
+        yield error(text, f"{API_KEY[0]}=<API key>", *pair)
     # Where it is not set, the SDK switches it on, but not for an authorization header alone.
     tls = credential != API_KEY_HEADER if settings.tls is None else settings.tls
     if not tls:

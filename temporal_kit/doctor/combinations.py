@@ -78,4 +78,5 @@ def _find_credentials_without_tls(
         off = f"{switch} switches TLS off" if switch.text else "TLS is off"
         what = f"{keys[0].name} travels in the clear" if keys else f"{pair[0].name} is not used"
         on = switch.removal if switch.text else f"{TLS}=true"
-        yield warning(f"{off}: {what}", f"{ADDRESS}=<host:port where it speaks TLS>, and {on}")
+        fixes = f"{ADDRESS}=<host:port where it speaks TLS>", f"and {on}"
+        yield warning(f"{off}: {what}", *fixes)

@@ -49,7 +49,7 @@ def _find_fault(
     if not fault and not seen_to_work and reasons is not AUTHENTICATION:
         fault = explain(reasons, target, look.fault)
     if fault and (reasons is NAME or reasons is TCP) and not target.is_local:
-        fault = replace(fault, fixes=(*fault.fixes, f"or {target.detour_line}"))
+        fault = replace(fault, fixes=(*fault.fixes, f"or, {target.detour_line}"))
     return fault
 
 

@@ -4,57 +4,59 @@ from ..settings import text_setting
 from .entry import Entry
 from .values import KEY_FILE, listening_on
 
+Lines = tuple[str, ...]
 
-def one_queue(entry: Entry) -> str:
+
+def one_queue(entry: Entry) -> Lines:
     """A worker polls one task queue."""
-    return f"{entry.value.name}=<one of them>, and a worker for each"
+    return (f"{entry.value.name}=<one of them>", "and a worker for each")
 
 
-def content_as_text(entry: Entry) -> str:
+def content_as_text(entry: Entry) -> Lines:
     """The setting that takes what is in the file."""
-    return f"{text_setting(entry.setting)}=<it>, and {entry.value.removal}"
+    return (f"{text_setting(entry.setting)}=<it>", f"and {entry.value.removal}")
 
 
-def single_quotes(entry: Entry) -> str:
+def single_quotes(entry: Entry) -> Lines:
     r"""Quotes in which \ stays as it is."""
-    return f"{entry.value.name}='<the path>', in single quotes"
+    return (f"{entry.value.name}='<the path>'",)
 
 
-def whole_path(entry: Entry) -> str:
+def whole_path(entry: Entry) -> Lines:
     """A path that is the same from every folder."""
-    return f"{entry.value.name}=<the whole path>"
+    return (f"{entry.value.name}=<the whole path>",)
 
 
-def file_path(entry: Entry) -> str:
+def file_path(entry: Entry) -> Lines:
     """As the core says it of a file that cannot be read."""
-    return f"{entry.value.name}=<path of the file>"
+    return (f"{entry.value.name}=<path of the file>",)
 
 
-def key_file(entry: Entry) -> str:
+def key_file(entry: Entry) -> Lines:
     """The setting that takes the path of a file with the key."""
-    return f"{KEY_FILE}=<that path>, and {entry.value.removal}"
+    return (f"{KEY_FILE}=<that path>", f"and {entry.value.removal}")
 
 
-def own_ca(_: Entry) -> str:
+def own_ca(entry: Entry) -> Lines:
     """The safe way to trust a server that no public CA vouches for."""
-    return "TEMPORAL_TLS_SERVER_CA_CERT_PATH=<CA of your server> instead"
+    return ("TEMPORAL_TLS_SERVER_CA_CERT_PATH=<CA of your server>", f"and {entry.value.removal}")
 
 
-def thirty_seconds(entry: Entry) -> str:
+def thirty_seconds(entry: Entry) -> Lines:
     """The default."""
-    return f"{entry.value.name}=30"
+    return (f"{entry.value.name}=30",)
 
 
-def numeric_address(entry: Entry) -> str:
+def numeric_address(entry: Entry) -> Lines:
     """The address that the text may be meant to be, else the example's."""
-    return f"{entry.value.name}={listening_on(entry.text) or '127.0.0.1:9464'}"
+    return (f"{entry.value.name}={listening_on(entry.text) or '127.0.0.1:9464'}",)
 
 
-def short_name(entry: Entry) -> str:
+def short_name(entry: Entry) -> Lines:
     """A name that servers take."""
-    return f"{entry.value.name}=<a shorter name>"
+    return (f"{entry.value.name}=<a shorter name>",)
 
 
-def plain_name(entry: Entry) -> str:
+def plain_name(entry: Entry) -> Lines:
     """A name without dots and colons."""
-    return f"{entry.value.name}=<a name without them>"
+    return (f"{entry.value.name}=<a name without them>",)

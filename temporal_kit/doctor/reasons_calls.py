@@ -27,7 +27,8 @@ def find_or_create_the_namespace(target: Target) -> Iterator[str]:
         yield "TEMPORAL_NAMESPACE=<name>.<account>, as the Web UI spells it"
         yield f"or, on Temporal Cloud, {target.address_line}"
     else:
-        yield "TEMPORAL_NAMESPACE=default, or as the Web UI spells it"
+        yield "TEMPORAL_NAMESPACE=default"
+        yield "or the name as the Web UI spells it"
         yield f"or temporal operator namespace create --namespace {target.namespace}"
 
 
@@ -60,7 +61,7 @@ AUTHENTICATION = (
     Reason(
         said=status("unauthenticated"),
         message=lambda *_: "the server takes an API key, not a client certificate",
-        fixes=lambda _: ["TEMPORAL_API_KEY=<API key>, and unset the certificate and its key"],
+        fixes=lambda _: ["TEMPORAL_API_KEY=<API key>", "and unset the certificate and its key"],
     ),
     Reason(
         said=status("permission_?denied"),

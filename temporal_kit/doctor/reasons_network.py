@@ -18,7 +18,8 @@ def start_or_find_the_server(target: Target) -> Iterator[str]:
         yield "python scripts/run_local.py --serve   # or start the server you meant"
     if target.is_local and target.in_container:
         name = target.address.name
-        yield f"or {name}=<the service's name>:7233, or host.docker.internal:7233"
+        yield f"or {name}=<the service's name>:7233"
+        yield f"or {name}=host.docker.internal:7233"
     yield target.address_line
     if not target.is_local and not target.of_cloud:
         host = target.host

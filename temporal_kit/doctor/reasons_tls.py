@@ -28,12 +28,20 @@ def use_the_grpc_port(target: Target) -> Iterator[str]:
 def agree_on_tls(target: Target) -> Iterator[str]:
     """For a server without TLS; without it keys and headers go over the network in the clear."""
     if target.of_cloud:
-        yield f"{target.address_line}, or check proxies in between: TLS must pass unopened"
+        yield target.address_line
+        yield "or check the proxies in between: TLS must pass unopened"
     elif target.sends_secrets:
         yield f"{target.address.name}=<host:port where it speaks TLS>"
-        yield f"or TEMPORAL_TLS=false, if anyone on the way may read {target.sends_secrets}"
+        yield f"or, if anyone on the way may read {target.sends_secrets}, TEMPORAL_TLS=false"
     else:
-        yield "TEMPORAL_TLS=false, and unset the other TLS settings"
+        yield "TEMPORAL_TLS=false"
+        yield "and unset the other TLS settings"
+
+
+def another_address_or_a_look(target: Target) -> Iterator[str]:
+    """For a server that answers in no way that a Temporal server does."""
+    yield target.address_line
+    yield "or check the server and any proxy"
 
 
 # The server's certificate.
@@ -54,14 +62,18 @@ def reach_temporal_cloud(target: Target) -> Iterator[str]:
     ca = f"{target.ca.name}=<its CA, got from them alone>"
     yield f"or, if your IT department's proxy inspects TLS, {ca}"
     if target.proxy:
-        yield f"or {target.detour_line}"
+        yield f"or, {target.detour_line}"
+
+
+def names_another_ca(target: Target) -> bool:
+    """Whether the settings trust a CA for Temporal Cloud, in place of the public ones."""
+    return target.has_cloud_name and target.has_ca
 
 
 def reach_temporal_cloud_without_ca(target: Target) -> Iterator[str]:
-    """The same where the CA is unknown: the settings may name one, and hide the system's."""
-    if target.has_ca:
-        yield f"{target.ca.removal}: Temporal Cloud needs none"
-    yield from reach_temporal_cloud(target)
+    """For a CA in the settings that hides the public ones."""
+    yield target.ca.removal
+    yield f"or {target.ca.name}=<the CA of whoever inspects TLS on the way, got from them alone>"
 
 
 def expect_the_name_in_the_certificate(target: Target) -> Iterator[str]:
@@ -90,7 +102,8 @@ def has_certificate(target: Target) -> bool:
 
 def show_a_certificate(target: Target) -> Iterator[str]:
     """For a server that got no client certificate, and has ended the connection."""
-    yield f"{target.certificate.name}=<PEM file>, and its key"
+    yield f"{target.certificate.name}=<PEM file>"
+    yield "and TEMPORAL_TLS_CLIENT_KEY_PATH=<its key's PEM file>"
     if target.has_api_key:
         yield f"and {target.api_key.removal}"
     yield "or check the server and any proxy"
@@ -108,9 +121,10 @@ def have_the_certificate_accepted(target: Target) -> Iterator[str]:
 
 def let_the_handshake_through(target: Target) -> Iterator[str]:
     """For a handshake that breaks off without a reason."""
-    yield f"{target.address_line}, or check firewalls and proxies in between"
+    yield target.address_line
+    yield "or check the firewalls and proxies in between"
     if not target.is_local:
-        yield f"or {target.detour_line}"
+        yield f"or, {target.detour_line}"
     if has_no_certificate(target):
         yield "or the server wants a client certificate (mTLS)"
 
@@ -120,7 +134,7 @@ TLS = (
         seen=Seen.SILENT,
         said=sdk_words(r"code: (?-i:CANCELLED|DEADLINE_EXCEEDED)"),
         message=lambda target, _: f"{target.where} accepts the connection and stays silent",
-        fixes=lambda target: [f"{target.address_line}, or check the server and any proxy"],
+        fixes=another_address_or_a_look,
     ),
     Reason(
         seen=Seen.TLS,
@@ -145,12 +159,15 @@ TLS = (
     ),
     Reason(
         said=sdk_words(r"InvalidCertificate\(UnknownIssuer"),
-        when=lambda target: target.has_cloud_name,
-        message=not_temporal_cloud,
+        when=names_another_ca,
+        message=lambda target, claims: (
+            f"{target.ca} trusts another CA than that of the server's certificate, "
+            f"{claims.certificate.issuer}: Temporal Cloud needs none set"
+        ),
         fixes=reach_temporal_cloud_without_ca,
     ),
     Reason(
-        said=sdk_words(r"InvalidCertificate\(NotValidForName"),
+        said=sdk_words(r"InvalidCertificate\((UnknownIssuer|NotValidForName)"),
         when=lambda target: target.has_cloud_name,
         message=not_temporal_cloud,
         fixes=reach_temporal_cloud,
@@ -210,7 +227,7 @@ TLS = (
         message=lambda target, _: (
             f"{target.where} speaks no TLS 1.2 or 1.3 with HTTP/2, which gRPC needs"
         ),
-        fixes=lambda target: [f"{target.address_line}, or check the server and any proxy"],
+        fixes=another_address_or_a_look,
     ),
     Reason(
         seen=Seen.HANGS_UP,

@@ -39,7 +39,7 @@ def repair(entry: Entry, rules: list[Rule]) -> Guess:
         return lines
     for rule in rules:
         if rule.fix:
-            return (rule.fix(entry),)
+            return rule.fix(entry)
     return (f"{entry.value.name}={_blank(entry, usable)}",)
 
 

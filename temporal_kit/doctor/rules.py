@@ -98,14 +98,14 @@ class Rule:
     """What may be wrong with some settings, and what is said of it.
 
     `settings` are their official names, or say of a name whether it is one of them. `fix` gives
-    the line that mends it. A value that is of `no_use` is no hint of what it should be.
+    the lines that mend it. A value that is of `no_use` is no hint of what it should be.
     """
 
     settings: tuple[str, ...] | Callable[[str], bool]
     level: Level
     condition: Callable[[Entry], bool]
     message: str
-    fix: Callable[[Entry], str] | None = None
+    fix: Callable[[Entry], tuple[str, ...]] | None = None
     no_use: bool = False
 
     def is_about(self, setting: str) -> bool:

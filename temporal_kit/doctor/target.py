@@ -214,8 +214,8 @@ class Target:
         if self.proxy:
             spared = self.settings.value("NO_PROXY")
             hosts = ",".join(filter(None, (spared.text, self.bare_host)))
-            return f"{spared.name}={hosts}, if this machine needs no proxy to get there"
-        return f"{self.proxy_value.name}=http://<host>:<port>, if only a proxy leads there"
+            return f"if this machine needs no proxy to get there, {spared.name}={hosts}"
+        return f"if only a proxy leads there, {self.proxy_value.name}=http://<host>:<port>"
 
     @property
     def api_key_line(self) -> str:

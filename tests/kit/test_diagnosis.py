@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -59,6 +60,9 @@ def all_is_said(case: Case, world: World) -> list[str]:
     assert True in named, everything
     below = [line for line in lines[named.index(True) + 1 :] if line.startswith("  → ")]
     assert any(fix in line for line in below for fix in fixes), everything
+    for line in lines:  # a line that sets something can be pasted as it is
+        if sets := re.match(r"  → (?:or |and )?[A-Z_]+=([^<]+)$", line):
+            assert len(shlex.split(sets[1].partition("   # ")[0])) <= 1, line
     if case.level == "error" and case.step != cases.SETTINGS:
         reached = cases.STEPS.index(case.step)
         good = [line.partition(":")[0] for line in lines if line[0] == "✓"]
