@@ -2,7 +2,7 @@
 
 from ..settings import text_setting
 from .entry import Entry
-from .values import KEY_FILE, listening_on
+from .values import ADDRESS, API_KEY, KEY_FILE, NAMESPACE, listening_on
 
 Lines = tuple[str, ...]
 
@@ -40,6 +40,15 @@ def key_file(entry: Entry) -> Lines:
 def own_ca(entry: Entry) -> Lines:
     """The safe way to trust a server that no public CA vouches for."""
     return ("TEMPORAL_TLS_SERVER_CA_CERT_PATH=<CA of your server>", f"and {entry.value.removal}")
+
+
+def where_it_is_found(entry: Entry) -> Lines:
+    """Where Temporal Cloud shows what goes into the settings that everybody has to fill in."""
+    if entry.setting in (ADDRESS, NAMESPACE):
+        return ("on Temporal Cloud, the namespace's page shows it: https://cloud.temporal.io",)
+    if entry.setting == API_KEY:
+        return ("on Temporal Cloud, make one under Settings: https://cloud.temporal.io",)
+    return ()
 
 
 def thirty_seconds(entry: Entry) -> Lines:

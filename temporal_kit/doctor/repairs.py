@@ -29,6 +29,12 @@ WEB_UI_PORTS = ("8233", "8080")  # of the dev server, and of Temporal's own cont
 
 def repair(entry: Entry, rules: list[Rule]) -> Guess:
     """The lines that mend an entry which breaks these rules, and would pass themselves."""
+    hint = rules[0].hint
+    return (*_mend(entry, rules), *(hint(entry) if hint else ()))
+
+
+def _mend(entry: Entry, rules: list[Rule]) -> Guess:
+    """The lines alone, without a hint."""
     told = rules[0]
     usable = not told.no_use and not _is_hidden(entry)
     if entry.setting == API_KEY and not told.fix:

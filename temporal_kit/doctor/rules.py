@@ -50,6 +50,7 @@ from .fixes import (
     short_name,
     single_quotes,
     thirty_seconds,
+    where_it_is_found,
     whole_path,
 )
 from .server_conditions import (
@@ -98,7 +99,8 @@ class Rule:
     """What may be wrong with some settings, and what is said of it.
 
     `settings` are their official names, or say of a name whether it is one of them. `fix` gives
-    the lines that mend it. A value that is of `no_use` is no hint of what it should be.
+    the lines that mend it, and `hint` what belongs below these. A value that is of `no_use` says
+    nothing of what it should be.
     """
 
     settings: tuple[str, ...] | Callable[[str], bool]
@@ -106,6 +108,7 @@ class Rule:
     condition: Callable[[Entry], bool]
     message: str
     fix: Callable[[Entry], tuple[str, ...]] | None = None
+    hint: Callable[[Entry], tuple[str, ...]] | None = None
     no_use: bool = False
 
     def is_about(self, setting: str) -> bool:
@@ -153,7 +156,7 @@ RULES = (
         "has a comment in it, which docker --env-file and systemd keep"),
     Rule(one_line, ERROR_ON_CLOUD, is_quoted, "has quotes around it"),
     Rule(one_line, ERROR_ON_CLOUD, is_a_placeholder,
-        "is still the example's", no_use=True),
+        "is still the example's", no_use=True, hint=where_it_is_found),
     # Paths
     Rule(PATHS, WARNING, is_the_content,
         "is not a path, but what is in the file", content_as_text),
