@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import combinations
+from shlex import quote
 from urllib.parse import unquote
 
 from .findings import Finding, error
@@ -64,7 +65,9 @@ def _find_near_misses(settings: Settings) -> Iterator[Finding]:
         close = [] if value.setting else get_close_matches(plain, SETTING_OF, 1, 0.93)
         if close and not settings.is_set(SETTING_OF[close[0]]):
             text = f"{value.name} is not a setting: did you mean {close[0]}?"
-            yield error(text, f"{close[0]}=<the value of {value.name}>")
+            shown = value.may_be_shown_as(close[0])
+            kept = quote(value.text) if shown else f"<the value of {value.name}>"
+            yield error(text, f"{close[0]}={kept}")
 
 
 def _find_half_pairs(settings: Settings) -> Iterator[Finding]:

@@ -78,6 +78,10 @@ class Value:
         hidden = SECRET_NAME.search(self.setting or self.name) or self.name.startswith(HEADER)
         return "(hidden)" if self.text and hidden else redact(self.text, 200)
 
+    def may_be_shown_as(self, setting: str) -> bool:
+        """Whether the text is no secret, and would not be one as the value of this setting."""
+        return self.shown == self.text and not SECRET_NAME.search(setting)
+
     @property
     def removal(self) -> str:
         """The line that removes it from where it is set."""

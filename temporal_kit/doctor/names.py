@@ -9,18 +9,62 @@ from shlex import quote
 from ..findings import Finding, warning
 from ..settings import API_KEY as KEY_SETTINGS
 from ..settings import SETTING_OF, Settings, Value
-from .values import ADDRESS, CREDENTIALS, METRICS, find_host_port, is_number, listening_on
+from .values import (
+    ADDRESS,
+    CREDENTIALS,
+    METRICS,
+    SECURE_SCHEMES,
+    find_host_port,
+    is_number,
+    listening_on,
+)
 
 MINE = re.compile(r"TE?MP\w*_|TE[MP]\w{3,7}_")  # begins as a setting does, or nearly so
 CONSTANT = "it is a constant in workers/worker.py now"
+HOST_WORD = re.compile("HOST_?NAME|HOST|ADDRESS|ADDR|SERVER$")  # where names of ports have PORT
+
+
+def as_it_is(_: Settings, value: Value) -> str:
+    """The same value, for a line of a shell or of `.env`."""
+    return quote(value.text)
+
+
+def host_and_port(settings: Settings, value: Value) -> str:
+    """The host, and its port or, if it has none, that of the variable for ports beside it."""
+    host, port = find_host_port(value.text)
+    _, beside = find_host_port(f"{host}:{_port_beside(settings, value)}")
+    usual = 443 if value.text.lower().startswith(SECURE_SCHEMES) else 7233
+    return f"{host}:{port or beside or usual}" if host else ""
+
+
+def _port_beside(settings: Settings, value: Value) -> str:
+    """What TEMPORAL_GRPC_PORT has for TEMPORAL_GRPC_HOST, or else TEMPORAL_PORT."""
+    ports = {other.name: other.text for other in settings.values if not other.setting}
+    return ports.get(HOST_WORD.sub("PORT", value.name)) or ports.get("TEMPORAL_PORT", "")
+
+
+def metrics_address(settings: Settings, value: Value) -> str:
+    """Where a worker is to serve metrics."""
+    beside = _port_beside(settings, value)
+    return listening_on(value.text) or listening_on(f"{value.text}:{beside}")
+
+
+def whole_seconds(_: Settings, value: Value) -> str:
+    """The seconds of `20` and `20s`."""
+    number = value.text.removesuffix("s")
+    return number if is_number(number) else ""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A setting, and the words that names have in them when people mean it."""
+    """A setting, and the words that names have in them when people mean it.
+
+    `translate` gives what their value is called here; "" if it is of another kind.
+    """
 
     setting: str
     words: tuple[str, ...]
+    translate: Callable[[Settings, Value], str] = as_it_is
 
     def fits(self, name: str) -> bool:
         """Whether somebody who writes this name may mean this setting."""
@@ -35,56 +79,20 @@ GUESSES = (  # the surest first
     Guess("TEMPORAL_API_KEY", KEYS),
     Guess("TEMPORAL_TASK_QUEUE", ("QUEUE", "QUEUES", "QUEUENAME", "TASKQUEUE")),
     Guess("TEMPORAL_NAMESPACE", ("NAMESPACE", "NAMESPACES", "NS")),
+    Guess("TEMPORAL_WORKER_BUILD_ID", ("BUILD_ID", "BUILDID", "BUILD", "WORKER_VERSION")),
+    Guess("TEMPORAL_DEPLOYMENT_NAME", ("DEPLOYMENT", "DEPLOYMENTS")),
+    Guess("TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS", ("SHUTDOWN", "GRACEFUL", "GRACE"), whole_seconds),
+    Guess("HTTPS_PROXY", ("PROXY",)),
+    Guess("TEMPORAL_CONFIG_FILE", ("CONFIG", "TOML")),
+    Guess(METRICS, ("METRICS", "PROMETHEUS"), metrics_address),
     Guess("TEMPORAL_TLS_SERVER_NAME", ("SNI", "DOMAIN", "SERVER_NAME", "SERVERNAME")),
     Guess("TEMPORAL_TLS_SERVER_CA_CERT_PATH", ("CA", "ROOT", "CACERT", "ROOTCA")),
     Guess("TEMPORAL_TLS_CLIENT_KEY_PATH", ("KEY", "KEYFILE", "PRIVATEKEY")),
     Guess("TEMPORAL_TLS_CLIENT_CERT_PATH", ("CERT", "CERTS", "CERTFILE", "CERTIFICATE")),
-    Guess("TEMPORAL_ADDRESS", (*HOSTS, "ENDPOINT", "ADDR", "ADDRESS")),
+    Guess(ADDRESS, (*HOSTS, "ENDPOINT", "ADDR", "ADDRESS"), host_and_port),
     Guess("TEMPORAL_TLS", ("TLS", "SSL", "MTLS")),
 )
-
-
-def host_and_port(settings: Settings, value: Value) -> str:
-    """The host, and the port that TEMPORAL_PORT has for it unless it has one itself."""
-    host, port = find_host_port(value.text)
-    beside = next((one.text for one in settings.values if one.name == "TEMPORAL_PORT"), "")
-    _, other = find_host_port(f"{host}:{beside}")
-    return f"{host}:{port or other or 7233}" if host else ""
-
-
-def metrics_address(_: Settings, value: Value) -> str:
-    """Where a worker is to serve metrics."""
-    return listening_on(value.text)
-
-
-def metrics_port(_: Settings, value: Value) -> str:
-    """The same for a port alone; Kubernetes sets `tcp://<host>:<port>` by this name."""
-    return listening_on(value.text) if is_number(value.text) else ""
-
-
-def as_it_is(_: Settings, value: Value) -> str:
-    """The same value, for a line of a shell or of `.env`."""
-    return quote(value.text)
-
-
-@dataclass(frozen=True)
-class OtherName:
-    """What another project calls a setting, and what its value is called here.
-
-    The value is "" if it is of another kind, such as what Kubernetes sets for a service.
-    """
-
-    name: str
-    setting: str
-    translate: Callable[[Settings, Value], str]
-
-
-OTHER_NAMES = (
-    OtherName("TEMPORAL_HOST", ADDRESS, host_and_port),
-    OtherName("TEMPORAL_PROMETHEUS_BIND_ADDRESS", METRICS, metrics_address),
-    OtherName("TEMPORAL_METRICS_PORT", METRICS, metrics_port),
-    OtherName("TEMPORAL_WORKER_DEPLOYMENT_NAME", "TEMPORAL_DEPLOYMENT_NAME", as_it_is),
-)
+TRANSLATIONS = {guess.setting: guess.translate for guess in GUESSES}
 
 
 def check_names(settings: Settings, refused: str) -> Iterator[Finding]:
@@ -99,24 +107,23 @@ def check_names(settings: Settings, refused: str) -> Iterator[Finding]:
 def _check_name(settings: Settings, value: Value, plain: str) -> Iterator[Finding]:
     """Judge a name that begins as a setting does; `plain` is how it would be spelled."""
     text = f"{value.name} is not a setting and is ignored"
-    known_as, translated = _translate(settings, value, plain)
-    foreign = not translated and is_of_another_program(plain)
-    if foreign and (known_as or not settings.on_cloud):
+    meant = _guess(plain)
+    foreign = is_of_another_program(plain, value.text)
+    if foreign and not settings.on_cloud:
         return
-    meant = known_as or _guess(plain)
     if plain.startswith("TEMPORAL_MAX_CONCURRENT_"):
         yield warning(f"{text}: {CONSTANT}", value.removal)
     elif plain == "TEMPORAL_ENV":
         fix = f"temporal env get --env {quote(value.text)}   # and set what it shows"
         yield warning(f"{value} is only for the older temporal CLI", fix)
     elif meant and not _is_set(settings, meant):
-        kept = translated or f"<the value of {value.name}>"
+        kept = _translate(settings, value, meant) or f"<the value of {value.name}>"
         yield warning(f"{text}: did you mean {meant}?", f"{meant}={kept}")
     elif plain.startswith("TEMPORAL_") and not foreign:
         yield warning(text, value.removal)
 
 
-def is_of_another_program(name: str) -> bool:
+def is_of_another_program(name: str, text: str) -> bool:
     """Whether other tools use this name, or Kubernetes sets it beside a service `temporal`."""
     rest = name.removeprefix("TEMPORAL_")
     if rest == name:
@@ -126,20 +133,17 @@ def is_of_another_program(name: str) -> bool:
         return True
     if "SERVICE_HOST" in rest or "SERVICE_PORT" in rest:
         return True
+    if re.fullmatch(r"(METRICS|PROMETHEUS)\w*PORT", rest) and is_number(text):
+        return False
     # TEMPORAL_PORT, TEMPORAL_WEB_PORT_8080_TCP_ADDR; but TEMPORAL_HOST_PORT is an address.
     return bool(re.fullmatch(r"\w*PORT(_\d+_\w+)?", rest)) and not rest.startswith("HOST")
 
 
-def _translate(settings: Settings, value: Value, plain: str) -> tuple[str, str]:
-    """The setting and the value that another project's name stands for, as far as known.
-
-    A value that would be shown otherwise than it is, such as a secret, is not used.
-    """
-    for other in OTHER_NAMES:
-        if other.name == plain:
-            shown = value.shown == value.text
-            return other.setting, other.translate(settings, value) if shown else ""
-    return "", ""
+def _translate(settings: Settings, value: Value, meant: str) -> str:
+    """What a value is called as that of another setting; "" for one that must not be shown."""
+    if not value.may_be_shown_as(meant):
+        return ""
+    return TRANSLATIONS.get(meant, as_it_is)(settings, value)
 
 
 def _guess(plain: str) -> str:

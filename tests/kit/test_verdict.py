@@ -23,7 +23,7 @@ MTLS_FRONT = env(cases.MTLS_FRONT, ADDRESS="{w.strict_mtls}")
 BASES = [cases.LOCAL, cases.OWN_TLS, FRONT, MTLS_FRONT]
 OTHERS: dict[str, list[str | None]] = {
     "ADDRESS": [
-        *("{w.dev.address}", "{w.strict}", "{w.own_tls}", "{w.strict_mtls}", "{w.read_only}"),
+        *("{w.dev.address}", "{w.strict}", "{w.strict_mtls}", "{w.read_only}"),
         *("{w.no_starts}", "{w.no_polls}", "{w.nothing}", "{w.web}", "{w.ssh}"),
         *("http://{w.dev.address}", "https://{w.strict}", "dns:///{w.strict}", "127.0.0.1", None),
     ],
