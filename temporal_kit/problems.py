@@ -28,8 +28,10 @@ PAIRS = (
 URL = re.compile(r"(?P<scheme>\w+):/+([^/]*@)?(?P<host>[^/]*)", re.I)
 # What other gRPC libraries take for an address; a host may have such a name too, before its port.
 GRPC_TARGET = re.compile(
-    r"(dns|passthrough|ipv4|ipv6|unix|unix-abstract|vsock|xds):(?![0-9]+$)(?P<rest>.*)", re.I
+    r"(?P<scheme>dns|passthrough|ipv4|ipv6|unix|unix-abstract|vsock|xds):(?![0-9]+$)(?P<rest>.*)",
+    re.I,
 )
+SCHEMES_OF_HOSTS = ("dns", "passthrough", "ipv4", "ipv6")
 ENDPOINT = re.compile(r".+\.([a-z0-9]{5,}|region)\.tmprl\.cloud|.+\.api\.temporal\.io", re.I)
 
 
@@ -89,7 +91,8 @@ def _find_wrong_address(settings: Settings) -> Iterator[Finding]:
     address = settings.value("TEMPORAL_ADDRESS")
     url = URL.match(address.text)
     if target := GRPC_TARGET.fullmatch(address.text):
-        fix = f"{address.name}={_host_port_in(target['rest'])}"
+        of_a_host = target["scheme"].lower() in SCHEMES_OF_HOSTS
+        fix = f"{address.name}={_host_port_in(target['rest']) if of_a_host else '<host:port>'}"
         yield error(f"{address} is a gRPC target, not host:port", fix)
     elif (secret := credential or _header(settings)) and url and url["scheme"].lower() != "https":
         text = f"{address} is a URL, with which the SDK would send {secret} in the clear"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .evidence import Seen
+from .evidence import Claims, Seen
 from .reasons import Reason, sdk_words
 from .target import Target
 
@@ -20,10 +20,18 @@ def start_or_find_the_server(target: Target) -> Iterator[str]:
         name = target.address.name
         yield f"or {name}=<the service's name>:7233"
         yield f"or {name}=host.docker.internal:7233"
-    yield target.address_line
+    yield f"or {target.address_line}" if target.is_local else target.address_line
     if not target.is_local and not target.of_cloud:
         host = target.host
         yield f"or temporal server start-dev --ip {host}   # the default is 127.0.0.1"
+
+
+def unknown_name(target: Target, _: Claims) -> str:
+    """Say why a name may be unknown; in a container it may be that of one not started yet."""
+    why = "misspelled, or only in a private DNS"
+    if not target.of_cloud:
+        why = "misspelled, only in a private DNS, or its server is not started yet"
+    return f"the name {target.looked_up} is unknown: {why}"
 
 
 NAME = (
@@ -38,10 +46,7 @@ NAME = (
     Reason(
         seen=Seen.UNKNOWN_NAME,
         said=sdk_words(r"dns error|failed to lookup"),
-        message=lambda target, _: (
-            f"the name {target.looked_up} is unknown: misspelled, only in a private DNS, or its "
-            "server is not started yet"
-        ),
+        message=unknown_name,
         fixes=lambda target: [target.way_line],
     ),
 )
