@@ -43,7 +43,8 @@ def find_problems(settings: Settings) -> Iterator[Finding]:
     try:
         settings.proxy  # noqa: B018 (it raises)
     except ValueError:
-        text = f"{settings.value('HTTPS_PROXY')}: the SDK can use only HTTP proxies"
+        form = "http://host:port, and the SDK can use only HTTP proxies"
+        text = f"{settings.value('HTTPS_PROXY')} is not {form}"
         yield error(text, "HTTPS_PROXY=http://<host>:<port>")
     if settings.complete:  # or what is in an unreadable file would seem to be missing
         yield from _find_half_pairs(settings)

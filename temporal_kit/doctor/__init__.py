@@ -58,10 +58,7 @@ async def diagnose(
     judged = _judge_settings(settings)
     if errors := [finding for finding in judged if finding.stops_ping]:
         return Failure(*errors)
-    if connect:
-        steps = [finding async for finding in walk(settings, connect)]
-    else:
-        steps = await explain_connecting(problem, settings, proxy)
+    steps = await _retrace(problem, settings, connect, proxy)
     errors = _errors(steps)
     if not errors and isinstance(problem, RPCError) and problem.status in DENIED:
         # All steps work, and still this call was refused: the call itself is what is wrong.
@@ -72,6 +69,18 @@ async def diagnose(
         fixes = steps[-1].fixes or ("see the worker's log",)
         return Failure(error(f"no answer in time; {steps[-1].text}", *fixes))
     return Failure(error(first_line(problem)))
+
+
+async def _retrace(
+    problem: Exception,
+    settings: Settings,
+    connect: Connect | None,
+    proxy: HttpConnectProxyConfig | None,
+) -> list[Finding]:
+    """What becomes of each step now; without `connect`, what the error of connecting says of it."""
+    if connect:
+        return [finding async for finding in walk(settings, connect)]
+    return await explain_connecting(problem, settings, proxy)
 
 
 def _broken(errors: list[Finding], suspects: list[Finding], steps: list[Finding]) -> Failure:

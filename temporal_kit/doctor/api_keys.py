@@ -17,7 +17,8 @@ def check_api_key(settings: Settings) -> Iterator[Finding]:
     claims = _claims(key)
     if key.startswith("eyJ") and not claims:
         yield warning(f"{value} looks cut off", api_key_line(settings))
-    if isinstance(end := claims.get("exp"), (int, float)):
+    end = claims.get("exp")
+    if isinstance(end, (int, float)) and not isinstance(end, bool):
         fix = api_key_line(settings, "a new one")
         yield from check_end(f"the API key in {value.name}", end, fix, settings.on_cloud)
     yield from _check_account(settings, claims.get("account_id"))

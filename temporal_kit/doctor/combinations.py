@@ -35,13 +35,14 @@ def _find_two_namespaces(settings: Settings) -> Iterator[Finding]:
     value, mine = settings.value(NAMESPACE), cloud_namespace(settings)
     hosts = {name: find_host_port(settings.text(name))[0] for name in (ADDRESS, SERVER_NAME)}
     named = {name: named_namespace(host) for name, host in hosts.items()}
-    for name, other in named.items():
-        if mine and other and other != mine:
-            rival, port = settings.value(name), ":7233" if name == ADDRESS else ""
-            host_line = f"{rival.name}={mine}.tmprl.cloud{port}"
-            agreed = mine in named.values()  # so says the other host
-            fixes = [host_line] if agreed else [f"{value.name}={other}", f"or {host_line}"]
-            yield error(f"{value} and {rival} are two namespaces", *fixes)
+    other_host_agrees = mine in named.values()
+    for name, port in ((ADDRESS, ":7233"), (SERVER_NAME, "")):
+        host, theirs = settings.value(name), named[name]
+        if mine and theirs and theirs != mine:
+            change_host = f"{host.name}={mine}.tmprl.cloud{port}"
+            change_both_ways = [f"{value.name}={theirs}", f"or {change_host}"]
+            fixes = [change_host] if other_host_agrees else change_both_ways
+            yield error(f"{value} and {host} are two namespaces", *fixes)
 
 
 def _find_region_without_server_name(settings: Settings) -> Iterator[Finding]:
@@ -71,12 +72,14 @@ def _find_credentials_without_tls(
     settings: Settings, keys: list[Value], pair: list[Value]
 ) -> Iterator[Finding]:
     """A key that anyone on the way can read, or a certificate without TLS to show it in."""
-    switch = settings.value(TLS)
-    # Else it is on, unless what switches it on cannot be read.
-    may_be_off = switch.text or [key.setting for key in keys] == [API_KEY_HEADER]
-    if may_be_off and (keys or pair) and not settings.on_cloud and not uses_tls(settings):
-        off = f"{switch} switches TLS off" if switch.text else "TLS is off"
-        what = f"{keys[0].name} travels in the clear" if keys else f"{pair[0].name} is not used"
-        on = switch.removal if switch.text else f"{TLS}=true"
-        fixes = f"{ADDRESS}=<host:port where it speaks TLS>", f"and {on}"
-        yield warning(f"{off}: {what}", *fixes)
+    if uses_tls(settings) or settings.on_cloud or not (keys or pair):
+        return
+    switch, only_header = settings.value(TLS), [key.setting for key in keys] == [API_KEY_HEADER]
+    if switch.text:
+        off, on = f"{switch} switches TLS off", switch.removal
+    elif only_header:  # which, unlike a key, does not switch it on
+        off, on = "TLS is off", f"{TLS}=true"
+    else:  # what switches it on cannot be read
+        return
+    what = f"{keys[0].name} travels in the clear" if keys else f"{pair[0].name} is not used"
+    yield warning(f"{off}: {what}", f"{ADDRESS}=<host:port where it speaks TLS>", f"and {on}")

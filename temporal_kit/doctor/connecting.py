@@ -1,8 +1,7 @@
 """Which step fails when there is no connection, and which ones were seen to work before it."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Thread
 
 from temporalio.service import HttpConnectProxyConfig, RPCError
@@ -21,6 +20,21 @@ from .values import with_rivals
 TITLES = ("name resolution", "TCP", "TLS", "authentication", "namespace", "workers")
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of connecting, and why it may fail; a proxy is `on_the_way` to it, not beyond."""
+
+    reasons: tuple[Reason, ...]
+    on_the_way: bool = False
+
+    def has_detour(self, target: Target) -> bool:
+        """Whether a proxy, or going around one, may help."""
+        return self.on_the_way and not target.is_local
+
+
+STEPS = (Step(NAME, on_the_way=True), Step(TCP, on_the_way=True), Step(TLS), Step(AUTHENTICATION))
+
+
 async def explain_connecting(
     problem: Exception, settings: Settings, proxy: HttpConnectProxyConfig | None
 ) -> list[Finding]:
@@ -31,26 +45,18 @@ async def explain_connecting(
         return titled(settings, [*steps, explain_call(target, problem)])
     said = str(problem)[:4000]
     look = await _look(target, said)
-    steps = []
-    for number, reasons in enumerate((NAME, TCP, TLS, AUTHENTICATION)):
-        fault = _find_fault(reasons, target, look, seen_to_work=number < look.reached)
+    texts = connected_texts(target, verified=False)
+    findings = []
+    for number, (step, text) in enumerate(zip(STEPS, texts, strict=True)):
+        fault = explain(step.reasons, target, look.evidence)
+        if not fault and number == look.reached:  # the SDK's words are not about this step
+            fault = explain(step.reasons, target, look.fault)
         if fault:
-            steps.append(fault)
+            detour = (f"or, {target.detour_line}",) if step.has_detour(target) else ()
+            findings.append(replace(fault, fixes=(*fault.fixes, *detour)))
             break
-        steps.append(Finding("ok", connected_texts(target, verified=False)[number]))
-    return titled(settings, steps)
-
-
-def _find_fault(
-    reasons: Iterable[Reason], target: Target, look: Look, seen_to_work: bool
-) -> Finding | None:
-    """Why a step fails by the SDK's words or, unless it was seen to work, by the look itself."""
-    fault = explain(reasons, target, look.evidence)
-    if not fault and not seen_to_work and reasons is not AUTHENTICATION:
-        fault = explain(reasons, target, look.fault)
-    if fault and (reasons is NAME or reasons is TCP) and not target.is_local:
-        fault = replace(fault, fixes=(*fault.fixes, f"or, {target.detour_line}"))
-    return fault
+        findings.append(Finding("ok", text))
+    return titled(settings, findings)
 
 
 def connected_texts(target: Target, verified: bool = True) -> list[str]:
@@ -101,4 +107,4 @@ async def _look(target: Target, said: str) -> Look:
 def explain_call(target: Target, problem: RPCError) -> Finding:
     """What the status of a call means."""
     said = f'code: {problem.status.name}, message: "{problem.message[:4000]}", '
-    return explain(AUTHENTICATION, target, Evidence(said)) or error(said)
+    return explain(AUTHENTICATION, target, Evidence(said)) or error(said)  # never the latter

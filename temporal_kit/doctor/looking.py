@@ -84,8 +84,7 @@ def _shake_hands(target: Target) -> Evidence:
     if not target.uses_tls:
         return NOTHING
     try:
-        with _connect(target) as plain:
-            trusting().wrap_socket(plain, server_hostname=target.tls_name).close()
+        _handshake(target, trusting()).close()
     except TimeoutError:
         return Evidence("", Seen.SILENT)
     except ssl.SSLError as problem:
@@ -97,34 +96,40 @@ def _shake_hands(target: Target) -> Evidence:
 
 
 def _look_closer(target: Target, said: str, look: Look) -> Evidence:
-    """What the SDK said, with what a closer look at the server adds or says better."""
-    if not said or "Elapsed(" in said:
-        if look.reached < 3:
-            return look.fault
+    """What the SDK said, with what a further look at the server adds or says better."""
+    gave_up_waiting = not said or "Elapsed(" in said
+    if gave_up_waiting and look.reached < 3:
+        return look.fault
+    if gave_up_waiting:
         return Evidence("", _see_the_end(target) or Seen.SILENT)
     if re.search("InvalidCertificate|UnrecognisedName", said):
         return Evidence(said, certificate=_fetch_certificate(target))
-    # What the SDK says of a proxy that speaks no HTTP depends on the moment.
-    if target.proxy and look.fault.seen is Seen.NO_WAY and "status" not in said:
+    # What the SDK says of a proxy that makes no connection depends on the moment, but for a status.
+    if target.proxy and look.reached == 1 and "status" not in said:
         return look.fault
-    seen = None
-    if "TooLarge" in said and look.reached == 3:
-        seen = Seen.TOO_LARGE
-    elif target.uses_tls and BROKEN_OFF.search(said):
-        seen = _see_the_end(target)
-    elif not target.uses_tls and "Server connection error" not in said:
-        seen = _see_what_it_speaks(target)
+    seen = _see_better(target, said, look)
     return Evidence("" if seen else said, seen)
+
+
+def _see_better(target: Target, said: str, look: Look) -> Seen | None:
+    """What a further look shows where the SDK's words fit several causes; None if they do not."""
+    if "TooLarge" in said and look.reached == 3:
+        return Seen.TOO_LARGE
+    if target.uses_tls and BROKEN_OFF.search(said):
+        return _see_the_end(target)
+    if not target.uses_tls and "Server connection error" not in said:
+        return _see_what_it_speaks(target)
+    return None
 
 
 def _connect(target: Target) -> socket.socket:
     """A TCP connection to the server, through the proxy if there is one; raises only `OSError`."""
     if not target.proxy:
         return socket.create_connection((target.bare_host, target.port), 1.0)
-    way = HTTPConnection(target.proxy.target_host, timeout=1.0)
     login = base64.b64encode(":".join(target.proxy.basic_auth or ()).encode()).decode()
     headers = {"Proxy-Authorization": f"Basic {login}"} if login else {}
     try:
+        way = HTTPConnection(target.proxy.target_host, timeout=1.0)
         way.set_tunnel(target.bare_host, target.port, headers)
         way.connect()
     except HTTPException as problem:
@@ -132,6 +137,11 @@ def _connect(target: Target) -> socket.socket:
     except ValueError as problem:
         raise OSError("it takes no name with such letters") from problem
     return way.sock
+
+
+def _handshake(target: Target, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """A TLS connection; raises `OSError`, or `ValueError` for a server name that cannot be."""
+    return context.wrap_socket(_connect(target), server_hostname=target.tls_name)
 
 
 def _see_the_end(target: Target) -> Seen | None:
@@ -142,10 +152,9 @@ def _see_the_end(target: Target) -> Seen | None:
     """
     if not target.uses_tls or target.has_certificate:
         return None
-    with suppress(OSError), _connect(target) as plain:
-        plain.settimeout(0.5)  # the whole look has two seconds
-        with trusting().wrap_socket(plain, server_hostname=target.tls_name) as secure:
-            return _judge_answer(secure)
+    with suppress(OSError), _handshake(target, trusting()) as secure:
+        secure.settimeout(0.5)  # the whole look has two seconds
+        return _judge_answer(secure)
     return None
 
 
@@ -180,13 +189,15 @@ def _see_what_it_speaks(target: Target) -> Seen | None:
 
 
 def _fetch_certificate(target: Target) -> ServerCertificate:
-    """Fetch a certificate that is not trusted, then trust it to have it decoded."""
-    context, decoded = trusting(), dict[str, Any]()
+    """The certificate that the server shows; Python decodes only one that is trusted."""
+    decoded: dict[str, Any] = {}
     with suppress(OSError, ValueError):  # ValueError: a certificate that no text can be
-        for _ in range(2):
-            with context.wrap_socket(_connect(target), server_hostname=target.tls_name) as secure:
-                decoded = dict(secure.getpeercert() or {})
-                trust(context, secure.getpeercert(binary_form=True) or b"")
+        with _handshake(target, trusting()) as first:
+            shown = first.getpeercert(binary_form=True) or b""
+        trusting_it = trusting()
+        trust(trusting_it, shown)
+        with _handshake(target, trusting_it) as second:
+            decoded = dict(second.getpeercert() or {})
     names = [str(name) for _, name in decoded.get("subjectAltName", ())]
     return ServerCertificate(
         names=claim(", ".join(names[:4]) or ("no name" if decoded else "another name")),

@@ -33,7 +33,8 @@ def host_and_port(settings: Settings, value: Value) -> str:
     """The host, and its port or, if it has none, that of the variable for ports beside it."""
     host, port = find_host_port(value.text)
     _, beside = find_host_port(f"{host}:{_port_beside(settings, value)}")
-    usual = 443 if value.text.lower().startswith(SECURE_SCHEMES) else 7233
+    scheme = value.text.lower().rpartition("://")[0]
+    usual = 443 if scheme in SECURE_SCHEMES else 80 if scheme == "http" else 7233
     return f"{host}:{port or beside or usual}" if host else ""
 
 
@@ -125,18 +126,31 @@ def _check_name(settings: Settings, value: Value, plain: str) -> Iterator[Findin
 
 def is_of_another_program(name: str, text: str) -> bool:
     """Whether other tools use this name, or Kubernetes sets it beside a service `temporal`."""
-    rest = name.removeprefix("TEMPORAL_")
-    if rest == name:
+    if not name.startswith("TEMPORAL_"):
         return False
+    rest = name.removeprefix("TEMPORAL_")
+    return _is_a_tools(rest) or (_is_of_kubernetes(rest) and not _is_a_metrics_port(rest, text))
+
+
+def _is_a_tools(rest: str) -> bool:
+    """Whether tcld, the Web UI's server, a codec server or the SDK itself reads this."""
     tools = ("CODEC_", "UI_", "JWT_", "AUTH_", "CLOUD_")
-    if rest in ("ENV_FILE", "DEBUG") or rest.startswith(tools):
-        return True
+    return rest in ("ENV_FILE", "DEBUG") or rest.startswith(tools)
+
+
+def _is_of_kubernetes(rest: str) -> bool:
+    """Whether this is like TEMPORAL_SERVICE_HOST, TEMPORAL_PORT or TEMPORAL_PORT_80_TCP_ADDR.
+
+    TEMPORAL_HOST_PORT is an address.
+    """
     if "SERVICE_HOST" in rest or "SERVICE_PORT" in rest:
         return True
-    if re.fullmatch(r"(METRICS|PROMETHEUS)\w*PORT", rest) and is_number(text):
-        return False
-    # TEMPORAL_PORT, TEMPORAL_WEB_PORT_8080_TCP_ADDR; but TEMPORAL_HOST_PORT is an address.
     return bool(re.fullmatch(r"\w*PORT(_\d+_\w+)?", rest)) and not rest.startswith("HOST")
+
+
+def _is_a_metrics_port(rest: str, text: str) -> bool:
+    """Whether this is a number for where to serve metrics; Kubernetes would set a URL."""
+    return bool(re.fullmatch(r"(METRICS|PROMETHEUS)\w*PORT", rest)) and is_number(text)
 
 
 def _translate(settings: Settings, value: Value, meant: str) -> str:

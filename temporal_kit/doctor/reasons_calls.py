@@ -1,12 +1,13 @@
 """Why a call fails that a connection was there for: the credential, the namespace, the server.
 
-The first call belongs to connecting, and so may fail for a reason of TLS as well.
+The first call belongs to connecting, and so may fail for some reasons of TLS as well. What else is
+said of TLS there is the server's own words.
 """
 
 from collections.abc import Iterator
 
 from .reasons import Reason, sdk_words, status
-from .reasons_tls import TLS
+from .reasons_tls import NO_CERTIFICATE, REJECTED_CERTIFICATE, SILENT
 from .target import Target
 
 
@@ -33,7 +34,9 @@ def find_or_create_the_namespace(target: Target) -> Iterator[str]:
 
 
 AUTHENTICATION = (
-    *TLS,
+    SILENT,
+    NO_CERTIFICATE,
+    REJECTED_CERTIFICATE,
     Reason(
         said=sdk_words(r"(HTTP status code|response with status:) (?P<told>\d+)"),
         message=lambda target, claims: (

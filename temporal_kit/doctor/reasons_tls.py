@@ -112,11 +112,14 @@ def show_a_certificate(target: Target) -> Iterator[str]:
 def have_the_certificate_accepted(target: Target) -> Iterator[str]:
     """For a client certificate that the server does not accept."""
     own = target.own_certificate
+    other = f"{target.certificate.name}=<a client certificate from a CA that the server has>"
     if own.decoded:
         yield (
             f"give the namespace {target.namespace} the CA {own.issuer!r}, and no filter against it"
         )
-    yield f"or {target.certificate.name}=<a client certificate from a CA it has>, with its key"
+        other = f"or {other}"
+    yield other
+    yield "and its key"
 
 
 def let_the_handshake_through(target: Target) -> Iterator[str]:
@@ -129,13 +132,36 @@ def let_the_handshake_through(target: Target) -> Iterator[str]:
         yield "or the server wants a client certificate (mTLS)"
 
 
-TLS = (
-    Reason(
-        seen=Seen.SILENT,
-        said=sdk_words(r"code: (?-i:CANCELLED|DEADLINE_EXCEEDED)"),
-        message=lambda target, _: f"{target.where} accepts the connection and stays silent",
-        fixes=another_address_or_a_look,
+# These the first call may show as well, and not only the handshake.
+SILENT = Reason(
+    seen=Seen.SILENT,
+    said=sdk_words(r'^[^"]*code: (?-i:CANCELLED|DEADLINE_EXCEEDED)'),
+    message=lambda target, _: f"{target.where} accepts the connection and stays silent",
+    fixes=another_address_or_a_look,
+)
+NO_CERTIFICATE = Reason(
+    seen=Seen.HANGS_UP,
+    said=ENDED_AFTER_HANDSHAKE,
+    when=has_no_certificate,
+    message=lambda target, claims: (
+        f"{target.where} ends the connection after the TLS handshake: it wants a client "
+        "certificate (mTLS) and got none, or has no Temporal server behind it "
+        f"{claims.told}"
     ),
+    fixes=show_a_certificate,
+)
+REJECTED_CERTIFICATE = Reason(
+    said=ENDED_AFTER_HANDSHAKE,
+    when=has_certificate,
+    message=lambda target, claims: (
+        f"the server rejects the client certificate in {target.certificate.name}, "
+        f"{target.own_certificate.subject!r} {claims.told}"
+    ),
+    fixes=have_the_certificate_accepted,
+)
+
+TLS = (
+    SILENT,
     Reason(
         seen=Seen.TLS,
         message=lambda target, _: f"{target.where} speaks TLS, and these settings do not",
@@ -229,26 +255,8 @@ TLS = (
         ),
         fixes=another_address_or_a_look,
     ),
-    Reason(
-        seen=Seen.HANGS_UP,
-        said=ENDED_AFTER_HANDSHAKE,
-        when=has_no_certificate,
-        message=lambda target, claims: (
-            f"{target.where} ends the connection after the TLS handshake: it wants a client "
-            "certificate (mTLS) and got none, or has no Temporal server behind it "
-            f"{claims.told}"
-        ),
-        fixes=show_a_certificate,
-    ),
-    Reason(
-        said=ENDED_AFTER_HANDSHAKE,
-        when=has_certificate,
-        message=lambda target, claims: (
-            f"the server rejects the client certificate in {target.certificate.name}, "
-            f"{target.own_certificate.subject!r} {claims.told}"
-        ),
-        fixes=have_the_certificate_accepted,
-    ),
+    NO_CERTIFICATE,
+    REJECTED_CERTIFICATE,
     Reason(
         seen=Seen.BREAKS_OFF,
         said=sdk_words(r"Server connection error"),

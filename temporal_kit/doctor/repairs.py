@@ -36,12 +36,14 @@ def repair(entry: Entry, rules: list[Rule]) -> Guess:
 def _mend(entry: Entry, rules: list[Rule]) -> Guess:
     """The lines alone, without a hint."""
     told = rules[0]
-    usable = not told.no_use and not _is_hidden(entry)
-    if entry.setting == API_KEY and not told.fix:
+    if told.fix:
+        return told.fix(entry)
+    if entry.setting == API_KEY:
         return (api_key_line(entry.settings),)
-    if entry.text.startswith("#"):  # a comment alone
+    if re.match(r"#(\s|$)", entry.text):  # a comment alone
         return (entry.value.removal,)
-    if usable and not told.fix and (lines := _first_that_passes(entry)):
+    usable = not told.no_use and not _is_hidden(entry)
+    if usable and (lines := _first_that_passes(entry)):
         return lines
     for rule in rules:
         if rule.fix:
@@ -71,7 +73,7 @@ def _blank(entry: Entry, usable: bool) -> str:
     if entry.setting == ADDRESS:
         known = cloud_namespace(settings) or settings.on_cloud
         return namespace_endpoint(settings) if known else "<host:port>"
-    if entry.setting == NAMESPACE:
+    if entry.setting == NAMESPACE and entry.at_cloud:
         plain = usable and text != "default" and re.fullmatch("[a-z0-9-]+", text)
         return f"{text if plain else '<name>'}.<account>"
     return "<your value>"

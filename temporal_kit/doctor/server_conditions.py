@@ -4,6 +4,8 @@ Every condition takes an `Entry` and says whether it holds; none of them sees an
 """
 
 import re
+from contextlib import suppress
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ..settings import CLOUD_NAMESPACE
@@ -18,7 +20,8 @@ from .values import (
 )
 
 HOST = re.compile(r"\[[^]\s]+\]|[\w.-]+")
-TYPO_OF_CLOUD = re.compile(r"\.(?!tmprl\.cloud)te?mp\w+[l1]\.?(clo|com\b)", re.I)
+TYPO_OF_CLOUD = re.compile(r"\.(?!tmprl\.cloud)te?mp\w+[l1]\.?(clo\w*|com)\.?(:\d*)?$", re.I)
+LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.I)
 
 
 def is_the_web_ui(entry: Entry) -> bool:
@@ -88,10 +91,12 @@ def is_a_typo_of_cloud(entry: Entry) -> bool:
 
 
 def is_no_host_name(entry: Entry) -> bool:
-    """A URL, or a host with a port, where the name in a certificate belongs."""
-    name, _, port = entry.text.rpartition(":")
-    has_port = is_number(port) and any(map(str.isalpha, name))
-    return has_port or not re.fullmatch(r"[a-z0-9_.:-]+", entry.text, re.I)
+    """A URL, a host with a port, or what else cannot be a name in a certificate."""
+    with suppress(ValueError):
+        ip_address(entry.text)
+        return False
+    *labels, last = entry.text.removesuffix(".").split(".")
+    return not all(map(LABEL.fullmatch, (*labels, last))) or is_number(last)
 
 
 def is_no_host_name_for_tls(entry: Entry) -> bool:

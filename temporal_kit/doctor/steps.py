@@ -37,7 +37,9 @@ from .connecting import TITLES, connected_texts, explain_call, titled
 from .target import Target
 from .values import with_rivals
 
-LIMIT, CLOCK = timedelta(seconds=0.7), timedelta(seconds=3)  # a poll must have 2 s
+LIMIT = timedelta(seconds=0.7)
+POLL_TIMEOUT = timedelta(seconds=3)  # servers log an error about polls of less than 2 s
+MOST_LEADS = 2
 ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 
 
@@ -56,7 +58,7 @@ async def walk(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
         yield finding
     if namespace.level != "error":
         refused = await _find_refused_calls(client, target)
-        workers = refused or await look_for_workers(client, settings, clock_ahead)
+        workers = refused or await check_workers(client, settings, clock_ahead)
         yield with_rivals(settings, replace(workers, text=f"{TITLES[-1]}: {workers.text}"))
 
 
@@ -95,10 +97,10 @@ async def _refusal(target: Target, call: Awaitable[None]) -> Finding | None:
     return None
 
 
-async def look_for_workers(client: Client, settings: Settings, clock_ahead: float) -> Finding:
-    """Look who polls the task queue; whatever comes of it, a ping can be started."""
+async def check_workers(client: Client, settings: Settings, clock_ahead: float) -> Finding:
+    """Who polls the task queue; whatever comes of it, a ping can be started."""
     try:
-        finding = await _look_for_workers(client, settings, clock_ahead)
+        finding = await _find_pollers(client, settings, clock_ahead)
         unknown = await find_unknown_version(client, settings.deployment)
     except RPCError as problem:
         queue = settings.text("TEMPORAL_TASK_QUEUE")
@@ -109,26 +111,37 @@ async def look_for_workers(client: Client, settings: Settings, clock_ahead: floa
     return finding
 
 
-async def _look_for_workers(client: Client, settings: Settings, clock_ahead: float) -> Finding:
+async def _find_pollers(client: Client, settings: Settings, clock_ahead: float) -> Finding:
     """Who polls the task queue and, if nobody does for new runs, what may help; or `RPCError`."""
     queue = settings.text("TEMPORAL_TASK_QUEUE")
     finding = await find_worker(client, queue, clock_ahead=clock_ahead)
-    workflows = await _describe(client, client.namespace, queue)
-    activities = await _describe(client, client.namespace, queue, ACTIVITY)
     if finding.level == "ok":
-        stuck = not _fresh(activities, clock_ahead) and activities.stats.approximate_backlog_count
-        return _activities_wait(finding, stuck) if stuck else finding
+        activities = await _describe(client, client.namespace, queue, ACTIVITY)
+        nobody_takes_them = not _fresh(activities, clock_ahead)
+        waiting = activities.stats.approximate_backlog_count if nobody_takes_them else 0
+        return _activities_wait(finding, waiting) if waiting else finding
+    workflows = await _describe(client, client.namespace, queue)
     current = workflows.versioning_info.current_deployment_version
-    polls = [version_of(one.deployment_options) for one in _fresh(workflows, clock_ahead)]
-    others = [version for version in dict.fromkeys(polls) if version != version_of(current)]
+    polling = [version_of(one.deployment_options) for one in _fresh(workflows, clock_ahead)]
+    others = [version for version in dict.fromkeys(polling) if version != version_of(current)]
     if others:
-        named = ", ".join(repr(redact(version, 200)) for version in others if version)
-        beside = f"; workers of the version {named} poll" if named else ""
-        return warning(finding.text + beside, *route(others, current, settings.deployment))
+        return _other_versions_poll(finding, others, current, settings.deployment)
     text = finding.text
     if workflows.pollers:
         text += f": {redact(workflows.pollers[0].identity, 200)} is busy, or gone"
     return warning(text, *finding.fixes, *await _find_elsewhere(client, settings, clock_ahead))
+
+
+def _other_versions_poll(
+    finding: Finding,
+    others: list[str],
+    current: WorkerDeploymentVersion,
+    mine: WorkerVersion | None,
+) -> Finding:
+    """No worker polls for new runs, but workers of other versions do, "" being unversioned."""
+    named = ", ".join(repr(redact(version, 200)) for version in others if version)
+    beside = f"; workers of the version {named} poll" if named else ""
+    return warning(finding.text + beside, *lines_for_other_versions(others, current, mine))
 
 
 def _activities_wait(finding: Finding, count: int) -> Finding:
@@ -140,31 +153,31 @@ def _activities_wait(finding: Finding, count: int) -> Finding:
 async def measure_clock(client: Client) -> float:
     """By how many seconds this machine's clock is ahead of the server's; 0 if unknown.
 
-    The server notes when somebody polls. So poll a task queue that has no tasks, and see what time
-    it has noted.
+    The server tells of a task queue who polls it, and when that was by its own clock. So poll one
+    that has no tasks, and ask.
     """
     me, queue = str(uuid4()), "clock-of-the-check"
     request = api.PollActivityTaskQueueRequest(namespace=client.namespace, identity=me)
     request.task_queue.name = queue
     began = time.time()
-    poll = ask(client.workflow_service.poll_activity_task_queue, request, CLOCK)
-    polling = asyncio.ensure_future(_try(poll))
-    noted = None
-    while noted is None and not polling.done():
+    poll = ask(client.workflow_service.poll_activity_task_queue, request, POLL_TIMEOUT)
+    polling = asyncio.ensure_future(_or_none(poll))
+    server_time = None
+    while server_time is None and not polling.done():
         await asyncio.sleep(0.05)
-        found = await _try(_describe(client, client.namespace, queue, ACTIVITY))
-        pollers = found.pollers if found else ()
-        noted = next((one.last_access_time for one in pollers if one.identity == me), None)
+        described = await _or_none(_describe(client, client.namespace, queue, ACTIVITY))
+        pollers = described.pollers if described else ()
+        server_time = next((one.last_access_time for one in pollers if one.identity == me), None)
     polling.cancel()
-    return 0 if noted is None else began - unix_time(noted)
+    return 0 if server_time is None else began - unix_time(server_time)
 
 
-def route(
+def lines_for_other_versions(
     polling: list[str], current: WorkerDeploymentVersion, mine: WorkerVersion | None
 ) -> Iterator[str]:
-    """The lines that bring new runs and the workers together that poll as other versions.
+    """What makes new runs reach workers that poll as other versions than the current one.
 
-    They name only versions that are `mine`, as configured. What a worker calls itself is anybody's
+    Of names, only those of the configured version are used: what a worker calls itself is anybody's
     to choose, and the command moves all new runs.
     """
     if current.build_id:
@@ -190,7 +203,7 @@ def _fresh(found: Any, ahead: float) -> list[PollerInfo]:
     return [one for one in found.pollers if unix_time(one.last_access_time) >= since]
 
 
-async def _try(asking: Awaitable[Any]) -> Any:
+async def _or_none(asking: Awaitable[Any]) -> Any:
     """The answer to a call, or None if the server refuses it."""
     with suppress(RPCError):
         return await asking
@@ -200,34 +213,32 @@ async def _try(asking: Awaitable[Any]) -> Any:
 async def _find_elsewhere(client: Client, settings: Settings, clock_ahead: float) -> list[str]:
     """What leads to workers that were perhaps meant, the likeliest first."""
     here, queue = client.namespace, settings.text("TEMPORAL_TASK_QUEUE")
-    slips = (f"{queue} ", queue.lower())
     default = settings.defaults.get("TEMPORAL_TASK_QUEUE", queue)
-    places = [
-        *((here, slip) for slip in slips),
-        *((namespace, queue) for namespace in await _namespaces(client)),
-        *((here, other) for other in (*await _queues_with_workers(client), default)),
-    ]
-    places = list(dict.fromkeys(places))
-    answers = await asyncio.gather(*(_try(_describe(client, *place)) for place in places))
+    slips = [(here, name) for name in (f"{queue} ", queue.lower())]
+    same_queue = [(namespace, queue) for namespace in await _namespaces(client)]
+    others = [(here, name) for name in (*await _queues_with_workers(client), default)]
+    places = list(dict.fromkeys([*slips, *same_queue, *others]))
+    places = [place for place in places if place != (here, queue)]
+    answers = await asyncio.gather(*(_or_none(_describe(client, *place)) for place in places))
     polled = [
         place
-        for place, found in zip(places, answers, strict=True)
-        if found and _fresh(found, clock_ahead)
+        for place, described in zip(places, answers, strict=True)
+        if described and _fresh(described, clock_ahead)
     ]
-    return [_lead(here, *place) for place in polled[:2]]
+    return [_lead(here, *place) for place in polled[:MOST_LEADS]]
 
 
 async def _namespaces(client: Client) -> list[str]:
     """The namespaces of a server; none on Temporal Cloud, which does not tell."""
     every = api.ListNamespacesRequest(page_size=20)
-    found = await _try(ask(client.workflow_service.list_namespaces, every, LIMIT))
+    found = await _or_none(ask(client.workflow_service.list_namespaces, every, LIMIT))
     return [one.namespace_info.name for one in found.namespaces] if found else []
 
 
 async def _queues_with_workers(client: Client) -> list[str]:
     """The task queues of this namespace that workers say they poll."""
     request = api.ListWorkersRequest(namespace=client.namespace, page_size=50)
-    found = await _try(ask(client.workflow_service.list_workers, request, LIMIT))
+    found = await _or_none(ask(client.workflow_service.list_workers, request, LIMIT))
     return [one.worker_heartbeat.task_queue for one in found.workers_info] if found else []
 
 

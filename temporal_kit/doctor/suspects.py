@@ -43,10 +43,10 @@ def _is_about_permissions(warning: Finding) -> bool:
 def _first_lines(findings: list[Finding]) -> list[Finding]:
     """As many of these findings as five lines hold."""
     shown: list[Finding] = []
-    lines = 0
+    left = MOST_LINES
     for finding in findings:
-        lines += 1 + len(finding.fixes)
-        if lines > MOST_LINES:
-            break
-        shown.append(finding)
+        needed = 1 + len(finding.fixes)
+        if needed <= left:
+            shown.append(finding)
+            left -= needed
     return shown

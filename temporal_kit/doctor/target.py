@@ -126,6 +126,11 @@ class Target:
         return ClientCertificate(subject, issuer, decoded=bool(found))
 
     @property
+    def certificate_subject(self) -> str:
+        """`, 'who it is for'`, or "" if the client certificate could not be decoded."""
+        return f", {self.own_certificate.subject!r}" if self.own_certificate.decoded else ""
+
+    @property
     def has_api_key(self) -> bool:
         """Whether the client sends an API key, by whichever setting."""
         return any(self.settings.text(setting) for setting in API_KEY)

@@ -20,6 +20,10 @@ TLS, SERVER_NAME = "TEMPORAL_TLS", "TEMPORAL_TLS_SERVER_NAME"
 METRICS = "TEMPORAL_METRICS_ADDRESS"
 SECURE_SCHEMES = ("https", "grpcs")  # of URLs, for TLS
 CREDENTIALS = (*KEY_SETTINGS, *CERT)
+HOST_PORT = re.compile(
+    r"[\s\"'`“”‘’]*(\w+:/+|https?:)?([^/@\s]*@)?(?P<host>\[[^]\s]*\]|[\w.-]+)(:(?P<port>[\w.-]+))?",
+    re.I,
+)
 # The endpoints of Temporal Cloud that are a region's, and not a namespace's.
 REGIONAL = re.compile(r"[a-z0-9-]+\.((aws|gcp|azure)\.api\.temporal\.io|region\.tmprl\.cloud)")
 
@@ -73,12 +77,16 @@ def api_key_line(settings: Settings, words: str = "the whole API key, or a new o
 
 
 def find_host_port(text: str) -> tuple[str, str]:
-    """Host and port in `host:port`, a URL, quotes, or more than one of them; either may be ""."""
-    bare = re.sub(r"^(\w*:?/+)?([^/]*@)?", "", text)
-    parts = re.findall(r"\[[^]]*\]|[\w.-]+", bare)
-    host, port, *_ = ["", ""] if bare.startswith(":") else [*parts, "", ""]
-    sound = re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536
-    return host.lower().rstrip("."), port if sound else ""
+    """Host, in lower case, and port in what somebody has written for an address; either may be "".
+
+    `h:1`, `https://user:pass@h:1/page`, `"h:1"`, `h:1,other:1` and `[::1]:1` are such texts.
+    """
+    found = HOST_PORT.match(text)
+    if not found:
+        return "", ""
+    host, port = found["host"].lower().rstrip("."), found["port"] or ""
+    sound = is_number(port) and len(port) < 6 and 0 < int(port) < 65536
+    return host, port if sound else ""
 
 
 def cloud_namespace(settings: Settings) -> str:
@@ -101,7 +109,8 @@ def check_end(what: str, end: float, fix: str, cloud: bool = False) -> Iterator[
         if days <= 0:
             yield (error if cloud else warning)(f"{what} expired on {date}", fix)
         elif days < 30:
-            yield warning(f"{what} expires in {days:.0f} days, on {date}", fix)
+            left = "less than two days" if days < 2 else f"{days:.0f} days"
+            yield warning(f"{what} expires in {left}, on {date}", fix)
 
 
 def named_namespace(host: str) -> str:

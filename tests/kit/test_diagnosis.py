@@ -18,7 +18,7 @@ from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.common import WorkerDeploymentVersion as WorkerVersion
 
 from temporal_kit import server
-from temporal_kit.doctor.steps import route
+from temporal_kit.doctor.steps import lines_for_other_versions
 
 from . import cases
 from .cases import Case, env, fill, filled
@@ -267,13 +267,15 @@ def test_new_runs_and_workers_of_other_versions_are_brought_together() -> None:
     command = "temporal worker deployment set-current-version --yes --deployment-name"
     start = "TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID of that version"
     mine = WorkerVersion("my app", "1")
-    assert [*route(["", "b 1"], none, None)] == [f"{command} <deployment> --build-id <build>"]
-    assert [*route(["b 1"], none, mine)] == [f"{command} <deployment> --build-id <build>"]
-    assert [*route(["my app 1"], none, mine)] == [f"{command} 'my app' --build-id 1"]
-    first, second = route(["my app 1"], current, mine)
+    placeholders = [f"{command} <deployment> --build-id <build>"]
+    assert [*lines_for_other_versions(["", "b 1"], none, None)] == placeholders
+    assert [*lines_for_other_versions(["b 1"], none, mine)] == placeholders
+    named = f"{command} 'my app' --build-id 1"
+    assert [*lines_for_other_versions(["my app 1"], none, mine)] == [named]
+    first, second = lines_for_other_versions(["my app 1"], current, mine)
     assert first.startswith(start)
-    assert second == f"or {command} 'my app' --build-id 1"
-    _, second = route([""], current, WorkerVersion("my app", "2"))
+    assert second == f"or {named}"
+    _, second = lines_for_other_versions([""], current, WorkerVersion("my app", "2"))
     assert second == f"or {command} 'my app' --unversioned"
 
 
