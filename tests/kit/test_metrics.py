@@ -69,7 +69,9 @@ def promtool(*command: str, said: str = "") -> subprocess.CompletedProcess[str]:
 def test_every_metric_in_the_rules_is_one_that_a_worker_serves(kit: Kit) -> None:
     """It has seen pings, failures of a workflow, its code and an activity, and a lost server."""
     kit.register("failing", CALLING + FAILING, ["Buggy", "Calling"], ["fail"])
-    used = set(re.findall(r"\btemporal_(?!cloud_|namespace\b)\w+", re.sub(r"#.*", "", RULES.read_text())))
+    used = set(
+        re.findall(r"\btemporal_(?!cloud_|namespace\b)\w+", re.sub(r"#.*", "", RULES.read_text()))
+    )
     assert len(used) > 5
     at = f"127.0.0.1:{free_port()}"
 
