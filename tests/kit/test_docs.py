@@ -276,7 +276,7 @@ def test_what_the_table_says_is_read_again_is_read_again(
     assert {call.api_key for call in cloud.calls} == {API_KEY, new_key}
 
 
-ENCRYPTION = ("the import", "client_options", "a key", "look")
+ENCRYPTION = ("client_options", "a key", "look")
 
 
 @runs("encryption", *(f"encryption, {part}" for part in ENCRYPTION))
@@ -285,11 +285,10 @@ def test_encrypted_payloads_by_worker_ping_local_server_and_image(
 ) -> None:
     from .test_deploy import copy_files
 
-    line, options, make_key, look = (block(f"encryption, {part}") for part in ENCRYPTION)
+    options, make_key, look = (block(f"encryption, {part}") for part in ENCRYPTION)
     old, new = (alone.type(make_key).stdout.strip() for _ in range(2))
     alone.type(block("encryption"))
     alone.change("temporal_client.py", "    return {}", textwrap.indent(options, "    "))
-    alone.change("temporal_client.py", "from temporal_kit", f"{line}\nfrom temporal_kit")
     assert "PAYLOAD_KEYS is not set" in alone.type(PING, code=1).stderr
     alone.settings["PAYLOAD_KEYS"] = old
     with alone.work("python scripts/run_local.py --serve"):
@@ -505,8 +504,6 @@ def test_traces_and_metrics_reach_a_collector(reader: Reader) -> None:
     reader.type(copy)
     options = textwrap.indent(block("telemetry, client_options"), "    ")
     reader.change("temporal_client.py", "    return {}", options)
-    line = "from telemetry import telemetry\n"
-    reader.change("temporal_client.py", "from temporal_kit", f"{line}from temporal_kit")
     with Collector() as collector:
         settings = block("telemetry, settings").replace("localhost:4317", collector.address)
         reader.kit.write_env(settings + "\n")
@@ -542,11 +539,10 @@ class OrderedWorkflow:
 """
 
 
-@runs("pydantic, the import", "pydantic, client_options")
+@runs("pydantic, client_options")
 def test_pydantic_models_go_in_and_out(reader: Reader) -> None:
-    line, options = (block(f"pydantic, {part}") for part in ("the import", "client_options"))
-    reader.change("temporal_client.py", "    return {}", textwrap.indent(options, "    "))
-    reader.change("temporal_client.py", "from temporal_kit", f"{line}\nfrom temporal_kit")
+    options = textwrap.indent(block("pydantic, client_options"), "    ")
+    reader.change("temporal_client.py", "    return {}", options)
     reader.change("workflows/models.py", "", MODELS)
     reader.kit.register("ordered_workflow", ORDERED, workflows=["OrderedWorkflow"])
     with reader.work():
