@@ -43,6 +43,7 @@ from .guides import (
 from .kit import API_KEY, SOURCE, WORKER, DevServer, Kit, free_port, write
 from .marks import posix
 from .tcp import Proxy
+from .test_layout import as_it_came
 from .test_run_local import expect_no_server
 
 pytestmark = [pytest.mark.slow, posix]  # the guides' commands are for such a shell
@@ -661,6 +662,16 @@ def test_every_block_says_how_it_is_run_and_links_lead_somewhere() -> None:
             if not link.startswith("https://"):
                 assert target.exists(), f"{guide.name}: {link}"
                 assert not anchor or anchor in anchors(target), f"{guide.name}: {link}"
+
+
+@as_it_came
+def test_the_guides_stay_short() -> None:
+    pages = [file for file in TEXTS if file.parent.name == "docs"]
+    lines = {file.name: len(TEXTS[file].splitlines()) for file in pages}
+    assert sum(lines.values()) <= 1500
+    assert {name: count for name, count in lines.items() if count > 120} == {}
+    assistants = (SOURCE / "AGENTS.md").read_text("utf-8")
+    assert len(assistants.splitlines()) <= 25
 
 
 LEAVING = "leave the kit"
