@@ -17,15 +17,20 @@ def telemetry() -> dict[str, Any]:
     provider = create_tracer_provider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-    metrics = runtime.OpenTelemetryConfig(url=os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"])
+    # OpenTelemetry's default is a minute. The SDK's is a second, and so would be a warning in the
+    # log while the collector is away.
+    every = timedelta(milliseconds=int(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "60000")))
+    endpoint = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    metrics = runtime.OpenTelemetryConfig(url=endpoint, metric_periodicity=every)
     # Without it the SDK's log would go to standard output.
-    log = runtime.LogForwardingConfig(logging.getLogger("temporalio.core"))
-    config = runtime.TelemetryConfig(
-        logging=runtime.LoggingConfig("WARN", forwarding=log), metrics=metrics
-    )
+    forwarding = runtime.LogForwardingConfig(logging.getLogger("temporalio.core"))
+    log = runtime.LoggingConfig("WARN", forwarding=forwarding)
     # The check finds workers by their heartbeats; the SDK's default is a minute.
     heartbeat = timedelta(seconds=10)
     return {
         "plugins": [OpenTelemetryPlugin(add_temporal_spans=True)],
-        "runtime": runtime.Runtime(telemetry=config, worker_heartbeat_interval=heartbeat),
+        "runtime": runtime.Runtime(
+            telemetry=runtime.TelemetryConfig(logging=log, metrics=metrics),
+            worker_heartbeat_interval=heartbeat,
+        ),
     }

@@ -42,6 +42,7 @@ from .guides import (
 )
 from .kit import API_KEY, SOURCE, WORKER, DevServer, Kit, free_port, write
 from .marks import posix
+from .pings import wait_until
 from .tcp import Proxy
 from .test_layout import as_it_came
 from .test_run_local import expect_no_server
@@ -196,8 +197,7 @@ def test_the_way_to_cloud(
     elif way == "skill":  # which writes a profile of its own name
         profile = fill_in(block("profile"), front.address).strip()
         client.type(re.sub("$", " --profile cloud-setup", profile, flags=re.M))
-        assert "no worker polls" in client.type(block("profile of the skill")).stdout
-        client.settings["TEMPORAL_PROFILE"] = "cloud-setup"
+        client.kit.write_env(block("profile of the skill") + "\n")
     else:
         copy_example, settings, check = blocks(way)
         client.type(copy_example)
@@ -508,8 +508,10 @@ def test_traces_and_metrics_reach_a_collector(reader: Reader) -> None:
     with Collector() as collector:
         settings = block("telemetry, settings").replace("localhost:4317", collector.address)
         reader.kit.write_env(settings + "\n")
+        reader.settings["OTEL_METRIC_EXPORT_INTERVAL"] = "500"
         with reader.work() as worker:
             reader.ping()
+            wait_until(lambda: b"temporal_num_pollers" in collector.received["metrics"], "metrics")
             worker.stop()
             assert worker.stdout == ""  # the SDK's log is where the kit's is
         spans, metrics = collector.received["trace"], collector.received["metrics"]
