@@ -1,4 +1,4 @@
-"""A workflow that waits for a signal, and answers a query meanwhile."""
+"""A workflow that waits for a signal, and answers updates and a query meanwhile."""
 
 from temporalio import workflow
 
@@ -7,6 +7,7 @@ from temporalio import workflow
 class OrderWorkflow:
     def __init__(self) -> None:
         self.paid = 0.0
+        self.address = ""
 
     @workflow.run
     async def run(self) -> float:
@@ -16,6 +17,16 @@ class OrderWorkflow:
     @workflow.signal
     def pay(self, amount: float) -> None:
         self.paid += amount
+
+    @workflow.update
+    def send_to(self, address: str) -> str:
+        before, self.address = self.address, address
+        return before
+
+    @send_to.validator
+    def check_address(self, address: str) -> None:
+        if not address:
+            raise ValueError("an address is needed")
 
     @workflow.query
     def state(self) -> str:

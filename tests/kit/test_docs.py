@@ -13,10 +13,14 @@ import re
 import shutil
 import signal
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
 from html import escape
 from importlib import import_module
 from pathlib import Path
 
+import grpc
 import pytest
 import trustme
 
@@ -36,9 +40,11 @@ from .guides import (
     fill_in,
     runs,
 )
-from .kit import API_KEY, SOURCE, WORKER, DevServer, Kit, write
+from .kit import API_KEY, SOURCE, WORKER, DevServer, Kit, free_port, write
 from .marks import posix
+from .pings import wait_until
 from .tcp import Proxy
+from .test_layout import as_it_came
 from .test_run_local import expect_no_server
 
 pytestmark = [pytest.mark.slow, posix]  # the guides' commands are for such a shell
@@ -168,7 +174,8 @@ def test_the_picture_of_the_check_is_what_it_shows(alone: Reader) -> None:
 
 @runs("cloud, with an API key", "profile", "openssl", "openssl, settings", "cloud works")
 @runs("rotation, certificate")
-@pytest.mark.parametrize("way", ["cloud, with an API key", "profile", "openssl"])
+@runs("profile of the skill")
+@pytest.mark.parametrize("way", ["cloud, with an API key", "profile", "skill", "openssl"])
 def test_the_way_to_cloud(
     client: Reader, cloud: CloudFront, dev_server: DevServer, certificates: Certificates, way: str
 ) -> None:
@@ -187,6 +194,10 @@ def test_the_way_to_cloud(
     elif way == "profile":
         client.type(fill_in(block("profile"), front.address))
         works = block("cloud works")
+    elif way == "skill":  # which writes a profile of its own name
+        profile = fill_in(block("profile"), front.address).strip()
+        client.type(re.sub("$", " --profile cloud-setup", profile, flags=re.M))
+        client.kit.write_env(block("profile of the skill") + "\n")
     else:
         copy_example, settings, check = blocks(way)
         client.type(copy_example)
@@ -266,7 +277,7 @@ def test_what_the_table_says_is_read_again_is_read_again(
     assert {call.api_key for call in cloud.calls} == {API_KEY, new_key}
 
 
-ENCRYPTION = ("the import", "client_options", "a key", "look")
+ENCRYPTION = ("client_options", "a key", "look")
 
 
 @runs("encryption", *(f"encryption, {part}" for part in ENCRYPTION))
@@ -275,11 +286,10 @@ def test_encrypted_payloads_by_worker_ping_local_server_and_image(
 ) -> None:
     from .test_deploy import copy_files
 
-    line, options, make_key, look = (block(f"encryption, {part}") for part in ENCRYPTION)
+    options, make_key, look = (block(f"encryption, {part}") for part in ENCRYPTION)
     old, new = (alone.type(make_key).stdout.strip() for _ in range(2))
     alone.type(block("encryption"))
     alone.change("temporal_client.py", "    return {}", textwrap.indent(options, "    "))
-    alone.change("temporal_client.py", "from temporal_kit", f"{line}\nfrom temporal_kit")
     assert "PAYLOAD_KEYS is not set" in alone.type(PING, code=1).stderr
     alone.settings["PAYLOAD_KEYS"] = old
     with alone.work("python scripts/run_local.py --serve"):
@@ -458,6 +468,164 @@ def test_metrics_are_where_the_guide_says(alone: Reader) -> None:
         assert f"# TYPE {name} " in metrics or "fail" in name or "activity" in name
 
 
+@runs("port")
+def test_the_metrics_answer_on_a_platforms_port(reader: Reader) -> None:
+    reader.settings["PORT"] = port = free_port()
+    with reader.work(block("port")):
+        ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{port}"
+        assert [reader.type(f"{ask}/{path}").stdout for path in ("metrics", "")] == ["200", "404"]
+
+
+class Collector(AbstractContextManager["Collector"]):
+    """Receives traces and metrics by OTLP, as an OpenTelemetry collector does."""
+
+    def __init__(self) -> None:
+        self.received = {"trace": b"", "metrics": b""}
+        self._server = grpc.server(ThreadPoolExecutor(4))
+        for kind in self.received:
+            service = f"opentelemetry.proto.collector.{kind}.v1.{kind.title()}Service"
+            export = grpc.unary_unary_rpc_method_handler(partial(self._keep, kind))
+            handler = grpc.method_handlers_generic_handler(service, {"Export": export})
+            self._server.add_generic_rpc_handlers((handler,))
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def _keep(self, kind: str, request: bytes, _: object) -> bytes:
+        self.received[kind] += request
+        return b""
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop(None).wait(10)
+
+
+@runs("telemetry", "telemetry, client_options", "telemetry, settings")
+def test_traces_and_metrics_reach_a_collector(reader: Reader) -> None:
+    install, copy = block("telemetry").splitlines()
+    assert install.startswith("pip install ")  # the tests' packages have them
+    reader.type(copy)
+    options = textwrap.indent(block("telemetry, client_options"), "    ")
+    reader.change("temporal_client.py", "    return {}", options)
+    with Collector() as collector:
+        settings = block("telemetry, settings").replace("localhost:4317", collector.address)
+        reader.kit.write_env(settings + "\n")
+        reader.settings["OTEL_METRIC_EXPORT_INTERVAL"] = "500"
+        with reader.work() as worker:
+            reader.ping()
+            wait_until(lambda: b"temporal_num_pollers" in collector.received["metrics"], "metrics")
+            worker.stop()
+            assert worker.stdout == ""  # the SDK's log is where the kit's is
+        spans, metrics = collector.received["trace"], collector.received["metrics"]
+    for name in (b"StartWorkflow:PingWorkflow", b"RunWorkflow:PingWorkflow", b"ping-worker"):
+        assert name in spans, name
+    assert b"temporal_worker_task_slots_available" in metrics
+    assert "ok" in reader.type("python scripts/run_local.py").stdout
+
+
+MODELS = """
+from pydantic import BaseModel
+
+class Order(BaseModel):
+    item: str
+    count: int = 1
+"""
+ORDERED = """
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.models import Order
+
+@workflow.defn
+class OrderedWorkflow:
+    @workflow.run
+    async def run(self, order: Order) -> Order:
+        return order.model_copy(update={"count": order.count + 1})
+"""
+
+
+@runs("pydantic, client_options")
+def test_pydantic_models_go_in_and_out(reader: Reader) -> None:
+    options = textwrap.indent(block("pydantic, client_options"), "    ")
+    reader.change("temporal_client.py", "    return {}", options)
+    reader.change("workflows/models.py", "", MODELS)
+    reader.kit.register("ordered_workflow", ORDERED, workflows=["OrderedWorkflow"])
+    with reader.work():
+        run = 'temporal workflow execute --type OrderedWorkflow --task-queue "$TEMPORAL_TASK_QUEUE"'
+        assert '"count":2' in reader.type(f'{run} --input \'{{"item": "tea"}}\'').stdout
+        refused = reader.start(f"{run} --workflow-id bad --input '{{}}'")
+        with refused:
+            reader.until("temporal workflow show --workflow-id bad", "WorkflowTaskFailed")
+
+
+@runs("orders")
+def test_an_update_answers_and_may_be_refused(reader: Reader) -> None:
+    reader.type(block("orders"))
+    reader.kit.register("order_workflow", "", ["OrderWorkflow"])
+    reader.settings["TEMPORAL_NAMESPACE"] = "updates"  # the order's ID is another test's too
+    reader.type("temporal operator namespace create --namespace updates")
+    update = "temporal workflow update execute --workflow-id order-1 --name send_to --input"
+    with reader.work():
+        reader.type("python scripts/start_order.py")
+        done = reader.type("python scripts/change_order.py")
+        assert done.stdout == "1 Main Street, not ''\n"
+        assert "an address is needed" in reader.type(f"{update} '\"\"'", code=1).stderr
+        assert "1 Main Street" in reader.type(f"{update} '\"2 High Street\"'").stdout
+        assert reader.type("python scripts/pay_order.py").stdout == "paid: 12.5\n"
+
+
+BIG = """
+import asyncio
+from datetime import timedelta
+from temporalio import workflow
+
+@workflow.defn
+class BigWorkflow:
+    @workflow.run
+    async def run(self, count: int, size: int) -> int:
+        limit = timedelta(seconds=30)
+        calls = [
+            workflow.execute_activity("measure", "x" * size, start_to_close_timeout=limit)
+            for _ in range(count)
+        ]
+        return sum(await asyncio.gather(*calls))
+"""
+MEASURE = """
+from temporalio import activity
+
+@activity.defn
+def measure(text: str) -> int:
+    return len(text)
+"""
+
+
+@runs("orders")  # of the page that says so
+def test_what_is_too_large_stands_still_or_is_terminated(reader: Reader) -> None:
+    reader.kit.register("big_workflow", BIG, workflows=["BigWorkflow"])
+    reader.kit.register("measure", MEASURE, activities=["measure"])
+    status = {"1 1500000": "COMPLETED", "1 2500000": "RUNNING", "4 1500000": "TERMINATED"}
+    start = 'temporal workflow start --type BigWorkflow --task-queue "$TEMPORAL_TASK_QUEUE"'
+    with reader.work() as worker:
+        for size in status:
+            name = f"--workflow-id 'big {size}'"
+            reader.type(f"{start} {name} --input {size.replace(' ', ' --input ')}")
+        worker.wait_for(
+            "[TMPRL1103] Attempted to upload payloads with size that exceeded the error"
+        )
+        for size, ends in status.items():
+            describe = f"temporal workflow describe --workflow-id 'big {size}' --output json"
+            reader.until(describe, f'"WORKFLOW_EXECUTION_STATUS_{ends}"')
+        reader.type("temporal workflow terminate --workflow-id 'big 1 2500000'")
+
+
+@runs("backlog")
+def test_the_backlog_shows_what_waits(reader: Reader) -> None:
+    queue = reader.settings["TEMPORAL_TASK_QUEUE"]
+    look = block("backlog").replace("ap-default", queue)
+    assert look != block("backlog")
+    for _ in range(3):
+        reader.type(f"temporal workflow start --type PingWorkflow --task-queue {queue}")
+    assert re.search(r"UNVERSIONED +workflow +3 ", reader.type(look).stdout)
+
+
 @runs("log, time stamps", "log, JSON", "log, JSON, in the worker")
 def test_the_log_in_other_forms(reader: Reader) -> None:
     stamped, as_json = (block(f"log, {form}") for form in ("time stamps", "JSON, in the worker"))
@@ -496,6 +664,16 @@ def test_every_block_says_how_it_is_run_and_links_lead_somewhere() -> None:
             if not link.startswith("https://"):
                 assert target.exists(), f"{guide.name}: {link}"
                 assert not anchor or anchor in anchors(target), f"{guide.name}: {link}"
+
+
+@as_it_came
+def test_the_guides_stay_short() -> None:
+    pages = [file for file in TEXTS if file.parent.name == "docs"]
+    lines = {file.name: len(TEXTS[file].splitlines()) for file in pages}
+    assert sum(lines.values()) <= 1500
+    assert {name: count for name, count in lines.items() if count > 120} == {}
+    assistants = (SOURCE / "AGENTS.md").read_text("utf-8")
+    assert len(assistants.splitlines()) <= 25
 
 
 LEAVING = "leave the kit"
