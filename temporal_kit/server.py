@@ -29,12 +29,13 @@ async def ask(
     call: Callable[..., Awaitable[Answer]], request: Any, timeout: timedelta = CALL_TIMEOUT
 ) -> Answer:
     """The server's answer to a call; raises `RPCError`, also for an answer that cannot be read."""
-    from google.protobuf.message import DecodeError
     from temporalio.service import RPCError, RPCStatusCode
 
     try:
         return await call(request, timeout=timeout)
-    except DecodeError as problem:
+    except Exception as problem:
+        if type(problem).__name__ != "DecodeError":  # of protobuf, which is the SDK's own affair
+            raise
         raise RPCError("the answer cannot be read", RPCStatusCode.INTERNAL, b"") from problem
 
 
