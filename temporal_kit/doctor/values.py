@@ -12,7 +12,7 @@ from ..findings import Finding, error, warning
 from ..redaction import redact
 from ..settings import API_KEY as KEY_SETTINGS
 from ..settings import CERT, CLOUD_NAMESPACE, SETTING_OF, Settings, Value, text_setting
-from ..sources import read_file
+from ..sources import LARGEST_SETTINGS, read_file
 
 ADDRESS, NAMESPACE = "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"
 API_KEY, KEY_FILE = "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE"
@@ -130,9 +130,9 @@ def listening_on(text: str) -> str:
 
 
 def text_of(path: str | Path) -> str:
-    """The text of a file, or "" if it cannot be read."""
+    """The text of a file of 64 KiB or less, or "" if it cannot be read."""
     with suppress(OSError, ValueError):
-        return read_file(path).decode(errors="replace")
+        return read_file(path, LARGEST_SETTINGS).decode("utf-8-sig", "replace")
     return ""
 
 
