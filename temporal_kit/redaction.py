@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from unicodedata import category
 
-from .secret_forms import Places, as_it_is_read, as_it_stands, fold, forms, lines, parts, read
+from .secret_forms import Places, as_it_stands, fold, forms, lines, parts, places, readings
 
 # What looks like a secret, whoever says it: a JWT, as Temporal Cloud's API keys are, or a PEM.
 SECRET_FORM = re.compile(
@@ -96,24 +96,25 @@ def hide_secrets(text: str) -> str:
     spans = list[tuple[int, int]]()
     if found := _known_in(text):
         spans += _find(found, as_it_stands(text))
-    if (plain := read(text)) != text and (found := _known_in(plain)):
-        spans += _find(found, as_it_is_read(text))
+    for kind, plain in readings(text):
+        if found := _known_in(plain):
+            spans += _find(found, places(text, kind))
     if spans:
         text = _hide(text, sorted(spans))
     return URL_LOGIN.sub(f"//{HIDDEN}@", SECRET_FORM.sub(HIDDEN, text))
 
 
-def _find(secrets: list[str], places: Places) -> Iterator[tuple[int, int]]:
+def _find(secrets: list[str], reading: Places) -> Iterator[tuple[int, int]]:
     """Where in the text these secrets begin and end, by one reading of it."""
-    folded = fold(places.letters)
+    folded = fold(reading.letters)
     letter_of: Sequence[int] = range(len(folded))
-    if len(folded) != len(places.letters):  # `ß` has become `ss`
-        letter_of = [at for at, letter in enumerate(places.letters) for _ in fold(letter)]
+    if len(folded) != len(reading.letters):  # `ß` has become `ss`
+        letter_of = [at for at, letter in enumerate(reading.letters) for _ in fold(letter)]
     for secret in secrets:
         at = folded.find(secret)
         while at >= 0:
             last = at + len(secret) - 1
-            yield places.starts[letter_of[at]], places.ends[letter_of[last]]
+            yield reading.starts[letter_of[at]], reading.ends[letter_of[last]]
             at = folded.find(secret, at + 1)
 
 

@@ -1,7 +1,7 @@
 """What a secret looks like where somebody quotes it: its forms, its parts, and ways to read a text.
 
-A text is read twice: as it stands, and with every escape in it taken for what it stands for, and
-lines put together. So a secret needs no form of its own for percent-encoding, HTML, JSON of any
+A text is read as it stands, with its lines put together, and with each kind of escape in it taken
+for what it stands for. So a secret needs no form of its own for percent-encoding, HTML, JSON of any
 language, `repr` or line breaks.
 """
 
@@ -15,32 +15,40 @@ from urllib.parse import unquote
 
 MOST_PARTS = 200  # of one setting; the key of a PEM with 16,384 bits has as many lines
 SHORTEST_CODED = 6  # letters; four of base32 may be a word
+LONGEST_LINE = 4096  # letters of one in which parts are looked for; a key has some hundred
 LONGEST_WORD = 7  # letters
 SHORTEST_RANDOM = 12  # letters, with digits among them: no word that anybody reads
 HEX = "[0-9A-Fa-f]"
-# Each alternative begins with a letter, not a group: the engine then skips what begins none.
-ESCAPE = re.compile(
-    rf"%{HEX}{{2}}(?:%{HEX}{{2}})*"  # the bytes of a URL
-    rf"|\\x{HEX}{{2}}(?:\\x{HEX}{{2}})*|\\[0-3][0-7]{{2}}(?:\\[0-3][0-7]{{2}})*"  # bytes by `repr`
-    rf"|\\u{HEX}{{4}}(?:\\u{HEX}{{4}})*|\\U{HEX}{{8}}"
-    r"|\\[rnt\\\"'/]|&\#?\w{1,31};"
-)
-ESCAPES_BEGIN_WITH = "%\\&"
+# The kinds of escapes by the letter that each begins with; "" for none. They are read one kind at a
+# time, or what another kind left alone would be changed. Each alternative begins with a letter, not
+# a group: the engine then skips what begins none.
+ESCAPES = {
+    "": re.compile(r"(?!)"),
+    "%": re.compile(rf"%{HEX}{{2}}(?:%{HEX}{{2}})*"),
+    "&": re.compile(r"&\#?\w{1,31};"),
+    "\\": re.compile(
+        rf"\\x{HEX}{{2}}(?:\\x{HEX}{{2}})*"  # bytes, as `repr` shows them
+        r"|\\[0-3][0-7]{2}(?:\\[0-3][0-7]{2})*"  # bytes, as C and protobuf do
+        rf"|\\u{HEX}{{4}}(?:\\u{HEX}{{4}})*|\\U{HEX}{{8}}|\\[rnt\\\"'/]"
+    ),
+}
+ONE_LETTER = {
+    r"\n": "\n",
+    r"\r": "\r",
+    r"\t": "\t",
+    r"\\": "\\",
+    r"\"": '"',
+    r"\'": "'",
+    r"\/": "/",  # as PHP writes it
+}
 LINE_BREAK = re.compile(r"[\r\n]\s*")  # and what indents the next line
 QUOTES = "'\"`<>{}[]()\u2018\u2019\u201c\u201d"
 BETWEEN_WORDS = re.compile(r"[^\w.+/~-]+")  # none of them is a letter of base64 or of a JWT
 
 
-def read(text: str) -> str:
-    """The text with what its escapes stand for, on one line."""
-    if any(letter in text for letter in ESCAPES_BEGIN_WITH):
-        text = ESCAPE.sub(_meaning, text)
-    return LINE_BREAK.sub("", text)
-
-
 @dataclass(frozen=True)
 class Places:
-    """Where in a text each letter of a reading of it begins and ends."""
+    """A text as somebody reads it: its letters, and where in the text each begins and ends."""
 
     letters: str
     starts: Sequence[int]
@@ -48,25 +56,38 @@ class Places:
 
 
 def as_it_stands(text: str) -> Places:
-    """Where each letter of a text is."""
+    """The text, each letter at its place."""
     return Places(text, range(len(text)), range(1, len(text) + 1))
 
 
-def as_it_is_read(text: str) -> Places:
-    """Where each letter of `read(text)` is in the text."""
-    plain = _replace(text, ESCAPE, _meaning)
-    line = _replace(plain.letters, LINE_BREAK, lambda _: "")
-    starts = [plain.starts[start] for start in line.starts]
-    return Places(line.letters, starts, [plain.ends[end - 1] for end in line.ends])
+def readings(text: str) -> Iterator[tuple[str, str]]:
+    """The kinds of escapes that a text may have, each with what they stand for, on one line.
+
+    What comes out as the text itself is left out.
+    """
+    line = LINE_BREAK.sub("", text)
+    if line != text:
+        yield "", line
+    for kind, escape in ESCAPES.items():
+        if kind and kind in line and (plain := escape.sub(_meaning, line)) != line:
+            yield kind, LINE_BREAK.sub("", plain)
 
 
-def _replace(
-    text: str, pattern: re.Pattern[str], meaning: Callable[[re.Match[str]], str]
-) -> Places:
-    """What `pattern.sub(meaning, text)` makes of a text, and where it was."""
+def places(text: str, kind: str) -> Places:
+    """What `readings` gives for this kind of escapes, and where in the text it was."""
+    found = as_it_stands(text)
+    for pattern in (LINE_BREAK, ESCAPES[kind], LINE_BREAK):
+        step = _replace(found.letters, pattern)
+        starts = [found.starts[start] for start in step.starts]
+        found = Places(step.letters, starts, [found.ends[end - 1] for end in step.ends])
+    return found
+
+
+def _replace(text: str, pattern: re.Pattern[str]) -> Places:
+    """What a pattern's matches in a text stand for, and where it was."""
     letters, starts, ends, end = [], list[int](), list[int](), 0
     for match in pattern.finditer(text):
-        at, meant = match.start(), meaning(match)
+        at, meant = match.start(), _meaning(match)
         letters += [text[end:at], meant]
         starts += [*range(end, at), *[at] * len(meant)]
         ends += [*range(end + 1, at + 1), *[match.end()] * len(meant)]
@@ -77,14 +98,16 @@ def _replace(
 
 
 def _meaning(match: re.Match[str]) -> str:
-    """The letters that an escape, or several of bytes, stands for."""
+    """The letters that an escape, or several of bytes, stands for; none for a line break."""
     escape = match[0]
+    if escape[0] in "\r\n":
+        return ""
+    if escape in ONE_LETTER:  # a long text may have many
+        return ONE_LETTER[escape]
     if escape[0] == "%":
         return unquote(escape, errors="surrogateescape")
     if escape[0] == "&":
         return html.unescape(escape)
-    if escape[1] == "/":  # as PHP writes it
-        return "/"
     with suppress(UnicodeError):  # raised for a letter beyond Unicode's last
         letters = escape.encode().decode("unicode_escape")
         if escape[1] in "uU":  # two halves of an emoji, each with a \u of its own
@@ -107,13 +130,13 @@ def fold(text: str) -> str:
 def forms(secret: str) -> Iterator[str]:
     """The secret as it is, with `+` for blanks, in hex, base64 and base32.
 
-    What is coded twice, such as base64 in base64, in hex with colons, backwards, or with more than
-    line breaks and what indents lines between its letters, is none of them: programs do not quote
-    like that by accident, and no list of such forms would end.
+    What is coded twice, such as base64 in base64, in hex with colons or backwards is none of them,
+    nor is a secret with blanks in lines that were broken at one: programs rarely quote like that by
+    accident, and no list of such forms would end.
     """
     yield secret
     yield secret.replace(" ", "+")  # in the data of a web form
-    yield read(secret)
+    yield LINE_BREAK.sub("", secret)
     with suppress(UnicodeEncodeError):  # it has half an emoji: no program sends it
         raw = secret.encode(errors="surrogateescape")
         coded = [raw.hex(), *_aligned(raw, base64.b32encode, 5, 5)]
@@ -144,7 +167,7 @@ def parts(text: str) -> list[str]:
     and so it is in any mixture of these. Short words are none.
     """
     found = dict.fromkeys(lines(text))
-    waiting = list(found)
+    waiting = [line for line in found if len(line) <= LONGEST_LINE and len(line.splitlines()) == 1]
     while waiting and len(found) < MOST_PARTS:
         inside = dict.fromkeys(part for part in _inside(waiting.pop()) if part not in found)
         found |= inside
