@@ -22,6 +22,7 @@ PROJECT_MARKS = ("pyproject.toml", ".git")
 # Settings of the kit that other libraries read as well.
 SHARED = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 SHORTEST_OWN_SECRET = 8  # characters; short words appear in half of all messages
+MOST_LINES = 4000  # each takes python-dotenv some 15 microseconds
 MOST_BLANKS = 200  # in a row: for what is behind a value, python-dotenv takes their square in steps
 
 # What each `.env` has held for a name while this process ran.
@@ -78,7 +79,8 @@ def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | Non
     """
     if not os.path.lexists(path):
         return {}
-    fix = f"make sure that {path} is UTF-8 and readable, and 64 KiB or less"
+    bounds = f"64 KiB, {MOST_LINES:,} lines and {MOST_BLANKS} blanks in a row at the most"
+    fix = f"make {path} a file that you may read, in UTF-8, with {bounds}"
     with collect(problems, ".env cannot be read", fix):
         lines = parse_env_file(path)
         values = expand(lines)
@@ -96,6 +98,9 @@ def parse_env_file(path: Path) -> list[Binding]:
     if b"\0" in data:
         raise ValueError("it is UTF-16, as PowerShell writes it")
     text = data.decode("utf-8-sig")
+    count = sum(1 for line in text.splitlines() if line.strip())
+    if count > MOST_LINES:
+        raise ValueError(f"it has {count:,} lines, and {MOST_LINES:,} are the most")
     blanks = max(map(len, re.findall(r"[^\S\r\n]+", text)), default=0)
     if blanks > MOST_BLANKS:
         raise ValueError(f"it has {blanks:,} blanks in a row, and {MOST_BLANKS} are the most")
@@ -187,7 +192,7 @@ def _remember_own_secrets(values: Mapping[str, str | None]) -> None:
     secrets = [value for name, value in own.items() if SECRET_NAME.search(name)]
     secrets += [password for value in own.values() for password in passwords(value)]
     not_secret = {*words_shown(own.items()), *words_shown(os.environ.items())}
-    for secret in secrets:
+    for secret in dict.fromkeys(secrets):
         if len(secret) >= SHORTEST_OWN_SECRET and secret not in not_secret:
             remember_secret(secret)
 

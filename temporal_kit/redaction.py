@@ -83,12 +83,14 @@ def remember_secrets_in(text: str, shown: Collection[str] = ()) -> None:
 
 
 def _remember(secrets: list[str]) -> None:
-    found = (form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in forms(secret))
+    """Add the forms of these secrets, but for those that were added before: settings are reread."""
     index = _current_index()
-    for form in (fold(form) for form in found if len(form) >= SHORTEST_SECRET):
-        if form not in _secrets:
-            _secrets.add(form)
-            index.add(form)
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET and fold(secret) not in _secrets:
+            for form in map(fold, forms(secret)):
+                if len(form) >= SHORTEST_SECRET and form not in _secrets:
+                    _secrets.add(form)
+                    index.add(form)
 
 
 def hide_secrets(text: str) -> str:

@@ -128,7 +128,7 @@ def fold(text: str) -> str:
 
 
 def forms(secret: str) -> Iterator[str]:
-    """The secret as it is, with `+` for blanks, in hex, base64 and base32.
+    """The secret as it is, with `+` for blanks, in hex, in base64, and in base32 of its own.
 
     What is coded twice, such as base64 in base64, in hex with colons or backwards is none of them,
     nor is a secret with blanks in lines that were broken at one: programs rarely quote like that by
@@ -139,19 +139,21 @@ def forms(secret: str) -> Iterator[str]:
     yield LINE_BREAK.sub("", secret)
     with suppress(UnicodeEncodeError):  # it has half an emoji: no program sends it
         raw = secret.encode(errors="surrogateescape")
-        coded = [raw.hex(), *_aligned(raw, base64.b32encode, 5, 5)]
+        coded = [raw.hex(), *_aligned(raw, base64.b32encode, 1, 5)]
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             coded += _aligned(raw, encode, 3, 6)
         yield from (form for form in coded if len(form) >= SHORTEST_CODED)
 
 
-def _aligned(raw: bytes, encode: Callable[[bytes], bytes], group: int, bits: int) -> Iterator[str]:
+def _aligned(
+    raw: bytes, encode: Callable[[bytes], bytes], offsets: int, bits: int
+) -> Iterator[str]:
     """What all texts that contain these bytes have in common, coded with so many bits a letter.
 
     Base64 turns three bytes into four letters, so within a longer text, such as `Bearer <key>`, a
     secret begins at one of three offsets. Letters that depend on its neighbors are left out.
     """
-    for bytes_before in range(group):
+    for bytes_before in range(offsets):
         letters_they_touch = -(-bytes_before * 8 // bits)
         padded = b"\0" * bytes_before + raw
         letters = encode(padded).decode().rstrip("=")[letters_they_touch:]
