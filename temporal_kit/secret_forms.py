@@ -225,5 +225,5 @@ def passwords(text: str) -> Iterator[str]:
     for login in (before_host.partition("//")[2] or before_host, before_host.rpartition("//")[2]):
         if ":" in login:
             for password in (login.partition(":")[2], login.rpartition(":")[2]):
-                yield password
-                yield unquote(password)
+                if len(password) <= LONGEST_LINE:
+                    yield from (password, unquote(password))
