@@ -30,11 +30,11 @@ class _Index:
 
     of: set[str]
     words: list[str] = field(default_factory=list)  # the shortest first
-    phrases: list[str] = field(default_factory=list)  # what has blanks
+    phrases: list[str] = field(default_factory=list)  # those with blanks
 
     def add(self, form: str) -> None:
         """Sort a form in; another thread may look for secrets at this moment."""
-        if len(form.split()) == 1:
+        if form.split() == [form]:
             insort(self.words, form, key=len)
         else:
             self.phrases.append(form)
@@ -153,6 +153,11 @@ def _hide_login(word: re.Match[str]) -> str:
 def shorten(text: str, limit: int) -> str:
     """The beginning of a text, its secrets hidden: a cut before that would leave half of one."""
     return hide_secrets(text)[:limit]
+
+
+def first_line(text: str) -> str:
+    """The first line of a text, its secrets hidden: a secret may go on in the next line."""
+    return hide_secrets(text).partition("\n")[0]
 
 
 def escape_control_characters(text: str) -> str:

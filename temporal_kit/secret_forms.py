@@ -18,6 +18,7 @@ SHORTEST_CODED = 6  # letters; four of base32 may be a word
 LONGEST_LINE = 4096  # letters of one in which parts are looked for; a key has some hundred
 LONGEST_WORD = 7  # letters
 SHORTEST_RANDOM = 12  # letters, with digits among them: no word that anybody reads
+LONGEST_OF_MARK = 20  # letters of a word in `-----BEGIN PRIVATE KEY-----`; more are of the key
 HEX = "[0-9A-Fa-f]"
 # The kinds of escapes by the letter that each begins with; "" for none. They are read one kind at a
 # time, or what another kind left alone would be changed. Each alternative begins with a letter, not
@@ -193,9 +194,13 @@ def lines(text: str) -> list[str]:
 def _secret_lines(text: str) -> Iterator[str]:
     """The lines of a text, without a PEM's marks and without its certificates."""
     public = False
+    if "-----BEGIN" in text:
+        text = text.replace(r"\n", "\n")  # a PEM on one line, as in JSON
     for line in text.splitlines():
         if line.startswith("-----"):
             public = line.startswith("-----BEGIN") and "CERTIFICATE" in line
+            words = [] if public else line.split()
+            yield from (word for word in words if len(word) > LONGEST_OF_MARK)
         elif not public:
             yield line.strip()
 
@@ -204,7 +209,7 @@ def _inside(line: str) -> Iterator[str]:
     """What may be a secret within a line that holds one, each part shorter than the line."""
     bare = re.split(r"\s#", line, maxsplit=1)[0].strip()
     yield bare
-    yield bare.strip(QUOTES)
+    yield bare.strip(QUOTES).strip()
     scheme, _, rest = bare.partition(" ")
     if scheme.isalpha() and " " not in rest.strip():
         yield rest.strip()

@@ -75,7 +75,7 @@ def api_key_line(settings: Settings, words: str = "the whole API key, or a new o
 def find_host_port(text: str) -> tuple[str, str]:
     """Host and port in `host:port`, a URL, quotes, or more than one of them; either may be ""."""
     bare = re.sub(r"^(\w*:?/+)?([^/]*@)?", "", text)
-    parts = re.findall(r"\[[^]]*\]|[\w.-]+", bare)
+    parts = re.findall(r"\[[^][]*\]|[\w.-]+", bare)
     host, port, *_ = ["", ""] if bare.startswith(":") else [*parts, "", ""]
     sound = re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536
     return host.lower().rstrip("."), port if sound else ""
