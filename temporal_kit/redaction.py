@@ -98,9 +98,9 @@ def hide_secrets(text: str) -> str:
     spans = list[tuple[int, int]]()
     if found := _known_in(text):
         spans += _find(found, as_it_stands(text))
-    for kind, plain in readings(text):
+    for way, plain in readings(text):
         if found := _known_in(plain):
-            spans += _find(found, places(text, kind))
+            spans += _find(found, places(text, way))
     if spans:
         text = _hide(text, sorted(spans))
     return URL_LOGIN.sub(f"//{HIDDEN}@", SECRET_FORM.sub(HIDDEN, text))

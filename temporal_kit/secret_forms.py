@@ -20,11 +20,10 @@ LONGEST_WORD = 7  # letters
 SHORTEST_RANDOM = 12  # letters, with digits among them: no word that anybody reads
 LONGEST_OF_MARK = 20  # letters of a word in `-----BEGIN PRIVATE KEY-----`; more are of the key
 HEX = "[0-9A-Fa-f]"
-# The kinds of escapes by the letter that each begins with; "" for none. They are read one kind at a
-# time, or what another kind left alone would be changed. Each alternative begins with a letter, not
-# a group: the engine then skips what begins none.
+# The kinds of escapes by the letter that each begins with. They are read one by one, or what
+# another kind left alone would be changed. Each alternative begins with a letter, not a group: the
+# engine then skips what begins none.
 ESCAPES = {
-    "": re.compile(r"(?!)"),
     "%": re.compile(rf"%{HEX}{{2}}(?:%{HEX}{{2}})*"),
     "&": re.compile(r"&\#?\w{1,31};"),
     "\\": re.compile(
@@ -33,6 +32,9 @@ ESCAPES = {
         rf"|\\u{HEX}{{4}}(?:\\u{HEX}{{4}})*|\\U{HEX}{{8}}|\\[rnt\\\"'/]"
     ),
 }
+# Escapes within escapes: an error's `repr` in a traceback, of a message that quotes what quotes a
+# secret, is three of backslashes; of the others there are not as many.
+DEEPEST = 3
 ONE_LETTER = {
     r"\n": "\n",
     r"\r": "\r",
@@ -61,23 +63,32 @@ def as_it_stands(text: str) -> Places:
     return Places(text, range(len(text)), range(1, len(text) + 1))
 
 
-def readings(text: str) -> Iterator[tuple[str, str]]:
-    """The kinds of escapes that a text may have, each with what they stand for, on one line.
+def readings(text: str) -> Iterator[tuple[tuple[re.Pattern[str], ...], str]]:
+    """The ways to read a text, each with what it gives: on one line, escapes for what they mean.
 
-    What comes out as the text itself is left out.
+    A way is what is replaced in the text, in order; what comes out as the text itself is left out.
     """
     line = LINE_BREAK.sub("", text)
     if line != text:
-        yield "", line
-    for kind, escape in ESCAPES.items():
-        if kind and kind in line and (plain := escape.sub(_meaning, line)) != line:
-            yield kind, LINE_BREAK.sub("", plain)
+        yield (LINE_BREAK,), line
+    yield from _without_escapes(line, (LINE_BREAK,), DEEPEST)
 
 
-def places(text: str, kind: str) -> Places:
-    """What `readings` gives for this kind of escapes, and where in the text it was."""
+def _without_escapes(
+    text: str, way: tuple[re.Pattern[str], ...], depth: int
+) -> Iterator[tuple[tuple[re.Pattern[str], ...], str]]:
+    """The ways on from this one, by each kind of escapes that the text has."""
+    for first, escape in ESCAPES.items() if depth > 0 else ():
+        if first in text and (plain := escape.sub(_meaning, text)) != text:
+            inner, way_in = LINE_BREAK.sub("", plain), (*way, escape, LINE_BREAK)
+            yield way_in, inner
+            yield from _without_escapes(inner, way_in, depth - (1 if first == "\\" else 2))
+
+
+def places(text: str, way: tuple[re.Pattern[str], ...]) -> Places:
+    """What `readings` gives for this way, and where in the text it was."""
     found = as_it_stands(text)
-    for pattern in (LINE_BREAK, ESCAPES[kind], LINE_BREAK):
+    for pattern in way:
         step = _replace(found.letters, pattern)
         starts = [found.starts[start] for start in step.starts]
         found = Places(step.letters, starts, [found.ends[end - 1] for end in step.ends])
@@ -192,17 +203,18 @@ def lines(text: str) -> list[str]:
 
 
 def _secret_lines(text: str) -> Iterator[str]:
-    """The lines of a text, without a PEM's marks and without its certificates."""
-    public = False
-    if "-----BEGIN" in text:
-        text = text.replace(r"\n", "\n")  # a PEM on one line, as in JSON
-    for line in text.splitlines():
+    """The lines of a text; of one with PEMs no marks, no certificates and no words around them."""
+    has_pem, block = "-----BEGIN" in text, ""
+    if has_pem:
+        text = text.replace(r"\n", "\n")  # it may be on one line, as in JSON
+    for line in map(str.strip, text.splitlines()):
+        is_public = "CERTIFICATE" in block or (has_pem and not block and " " in line)
         if line.startswith("-----"):
-            public = line.startswith("-----BEGIN") and "CERTIFICATE" in line
-            words = [] if public else line.split()
+            block = line if line.startswith("-----BEGIN") else ""
+            words = [] if "CERTIFICATE" in line else line.split()
             yield from (word for word in words if len(word) > LONGEST_OF_MARK)
-        elif not public:
-            yield line.strip()
+        elif not is_public:
+            yield line
 
 
 def _inside(line: str) -> Iterator[str]:
