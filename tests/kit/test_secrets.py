@@ -128,6 +128,11 @@ FORMS: list[Callable[[str], str]] = [
     lambda key: ascii(key)[1:-1],
     lambda key: repr(key.encode())[2:-1],
     octal,
+    lambda key: ascii(ascii(ascii(key)[1:-1])[1:-1])[1:-1],
+    lambda key: json.dumps(html.escape(key))[1:-1],
+    lambda key: quote(json.dumps(key)[1:-1], safe=""),
+    lambda key: html.escape(json.dumps(key)[1:-1]),
+    lambda key: quote(quote(key, safe=""), safe=""),
     lambda key: wrapped(key, 20, "\n"),
     lambda key: wrapped(key, 7, "\r\n    "),
     lambda key: json.dumps(wrapped(key, 9, "\n"))[1:-1],
@@ -213,6 +218,25 @@ def test_the_parts_of_what_a_setting_holds_are_secrets(
     words = "Bearer prod proxy export true session"
     assert redact(f"{key} {words}") == f"(hidden) {words}"
     assert key not in settings.table() + repr(settings)
+
+
+@pytest.mark.parametrize(
+    "known_by",
+    [
+        "GRPC_META_COOKIE=session={}",
+        pytest.param("GRPC_META_X_AUTH={}", marks=pytest.mark.slow),
+        pytest.param("TLS_CLIENT_KEY_DATA='{}' # prod", marks=pytest.mark.slow),
+        pytest.param("SOME_TOKEN={}", marks=pytest.mark.slow),
+    ],
+)
+def test_a_secret_of_any_setting_is_hidden_as_any_other(known_by: str, world: World) -> None:
+    name, _, text = known_by.format(world.key).partition("=")
+    for setting in SETTINGS:
+        for value in (world.key, f"{world.key}:7233", f"x,{world.key}"):
+            settings = {f"TEMPORAL_{name}": text, "TEMPORAL_ADDRESS": world.nothing, setting: value}
+            done = run_now(CHECK, settings, None, offline=True)
+            assert "Checks:" in done.stdout, done
+            assert leaks(world, done.stdout, done.stderr) == set(), (setting, done)
 
 
 def test_a_header_that_another_setting_shows_or_a_short_word_is_no_secret() -> None:
