@@ -108,7 +108,8 @@ def _read_toml_profile(above: list[Value], expected: bool, problems: list[Findin
     given = {setting: value.text for setting, value in _winners(above).items()}
     if not expected and not given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
         return []
-    source = f"profile {redact(given.get('TEMPORAL_PROFILE', 'default'), 200)}"
+    profile = given.get("TEMPORAL_PROFILE")
+    source = f"profile {redact(profile, 200) if profile else 'default'}"
     return _read_layer(source, read_profile(given, problems), "", problems)
 
 
@@ -196,7 +197,7 @@ def _text(value: Value, problems: list[Finding]) -> str:
     if text_setting(value.setting) == value.setting:
         return value.text
     text = ""
-    with collect(problems, str(value), f"{value.name}=<path of the file>"):
+    with collect(problems, value, f"{value.name}=<path of the file>"):
         text = read_file(value.text).decode("utf-8-sig", "replace").strip()
         remember_secrets_in(text)
         if not text:

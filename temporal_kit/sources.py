@@ -19,8 +19,11 @@ MOST_NAMES = 20  # of what a message lists
 
 
 @contextmanager
-def collect(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
-    """Append an error of this block to `problems`, without the lines that may quote the file."""
+def collect(problems: list[Finding], what: object, fix: str) -> Iterator[None]:
+    """Append an error of this block to `problems`, without the lines that may quote the file.
+
+    `what` is what could not be read; its `str` is made only for an error.
+    """
     try:
         yield
     except (OSError, ValueError, RuntimeError) as raised:
