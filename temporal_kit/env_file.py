@@ -1,29 +1,29 @@
 """`.env`: where it is, what it holds, and what of it is the owner's own."""
 
 import io
-import logging
 import os
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import ChainMap, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from .findings import Finding, error
 from .log_records import hide_secrets_in_logs
-from .redaction import password_in_url, remember_secret
+from .redaction import remember_secret
+from .secret_forms import passwords
 from .settings import HEADER, SECRET_NAME, SETTING_OF
-from .sources import collect, read_file
+from .sources import LARGEST_FILE, LARGEST_SETTINGS, MOST_NAMES, collect, read_file
 
 PROJECT_MARKS = ("pyproject.toml", ".git")
 # Settings of the kit that other libraries read as well.
 SHARED = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 SHORTEST_OWN_SECRET = 8  # characters; short words appear in half of all messages
-# `TEMPORAL_X` at the beginning of a line, or behind one word, such as `export` or `set`.
-SETTING_LINE = re.compile(r"^(?:\s*\w+\s+)?\s*(TEMPORAL_\w+)", re.M)
+MOST_LINES = 4000  # each takes python-dotenv some 15 microseconds
+MOST_BLANKS = 200  # in a row: for what is behind a value, python-dotenv takes their square in steps
 
 # What each `.env` has held for a name while this process ran.
 _held: defaultdict[tuple[Path, str], set[str]] = defaultdict(set)
@@ -37,7 +37,7 @@ def find_env_file(beside: Path) -> Path:
     """
     here = beside.parent
     for project in (here, *here.parents):
-        if any((project / mark).exists() for mark in PROJECT_MARKS):
+        if any(os.path.exists(project / mark) for mark in PROJECT_MARKS):
             within = [folder for folder in (here, *here.parents) if folder.is_relative_to(project)]
             places = [folder / beside.name for folder in within]
             return next((place for place in places if os.path.lexists(place)), beside)
@@ -62,7 +62,8 @@ def load_env_file(beside: Path) -> None:
     at_start()
     for name, value in read_env_file(find_env_file(beside), []).items():
         if value is not None and (name in SHARED or not is_setting(name)):
-            os.environ.setdefault(name, value)
+            with suppress(ValueError):  # no system has a variable with a `=` in its name
+                os.environ.setdefault(name, value)
 
 
 def is_setting(name: str) -> bool:
@@ -78,30 +79,99 @@ def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | Non
     """
     if not os.path.lexists(path):
         return {}
-    with collect(problems, ".env cannot be read", f"make sure that {path} is UTF-8 and readable"):
-        data = read_file(path)
-        if b"\0" in data:
-            raise ValueError("it is UTF-16, as PowerShell writes it")
-        text = data.decode("utf-8-sig")
-        logging.getLogger("dotenv.main").disabled = True  # reported here instead
-        lines = dotenv_values(stream=io.StringIO(text))
-        problems.extend(_find_unparsed_lines(text, lines))
-        for name, value in lines.items():
+    bounds = f"64 KiB, {MOST_LINES:,} lines and {MOST_BLANKS} blanks in a row at the most"
+    fix = f"make {path} a file that you may read, in UTF-8, with {bounds}"
+    with collect(problems, ".env cannot be read", fix):
+        lines = parse_env_file(path)
+        values = expand(lines)
+        problems.extend(_find_unparsed_lines(lines, values))
+        for name, value in values.items():
             _held[path, name].add(value or "")
-        _remember_own_secrets(lines)
-        return lines
+        _remember_own_secrets(values)
+        return values
     return {}
 
 
-def _find_unparsed_lines(text: str, parsed: Mapping[str, str | None]) -> Iterator[Finding]:
-    """Settings whose lines cannot be parsed; what looks like one within a quoted text is none."""
-    unparsed = "".join(
-        line.original.string for line in parse_stream(io.StringIO(text)) if line.error
-    )
-    for name in SETTING_LINE.findall(unparsed):
-        if name not in parsed:
-            fix = f"{name}=<value>, with matching quotes or none"
-            yield error(f"the line of {name} in .env is not NAME=value", fix)
+def parse_env_file(path: Path) -> list[Binding]:
+    """The lines of a `.env`, as python-dotenv parses them; raises `OSError` or `ValueError`."""
+    data = read_file(path, LARGEST_SETTINGS)
+    if b"\0" in data:
+        raise ValueError("it is UTF-16, as PowerShell writes it")
+    text = data.decode("utf-8-sig")
+    count = sum(1 for line in text.splitlines() if line.strip())
+    if count > MOST_LINES:
+        raise ValueError(f"it has {count:,} lines, and {MOST_LINES:,} are the most")
+    blanks = max(map(len, re.findall(r"[^\S\r\n]+", text)), default=0)
+    if blanks > MOST_BLANKS:
+        raise ValueError(f"it has {blanks:,} blanks in a row, and {MOST_BLANKS} are the most")
+    return list(parse_stream(io.StringIO(text)))
+
+
+def expand(lines: Iterable[Binding]) -> dict[str, str | None]:
+    """The values by name, with what `${NAME}` stands for: the last line of a name counts.
+
+    They are python-dotenv's; its own way to them takes a minute for 64 KiB, or all memory.
+    """
+    values: dict[str, str | None] = {}
+    known = ChainMap(values, dict[str, str | None](os.environ))
+    length = 0
+    for line in lines:
+        if line.key is not None:
+            pieces = []
+            for piece in _pieces(line.value or "", known):
+                pieces.append(piece)
+                length += len(piece)
+                if length > LARGEST_FILE:  # each `A=${B}${B}` doubles it
+                    raise ValueError(f"with {line.key} it expands to more than 1 MiB")
+            values[line.key] = None if line.value is None else "".join(pieces)
+    return values
+
+
+def _pieces(value: str, known: Mapping[str, str | None]) -> Iterator[str]:
+    """What a value consists of, with what is known for `${NAME}` and `${NAME:-default}`."""
+    *closed, rest = value.split("}")
+    for text in closed:
+        at = _find_opening(text)
+        if at < 0:
+            yield f"{text}}}"
+        else:
+            name, _, default = text[at + 2 :].partition(":-")
+            yield text[:at]
+            yield known.get(name, default) or ""
+    yield rest
+
+
+def _find_opening(text: str) -> int:
+    """Where the `${` is that a `}` behind this text closes; below zero if there is none.
+
+    It is the first one behind which no `:` stands but that of `:-`.
+    """
+    at = text.find("${")
+    while at >= 0:
+        colon = text.find(":", at)
+        if colon < 0 or text.startswith(":-", colon):
+            break
+        at = text.find("${", colon)
+    return at
+
+
+def _find_unparsed_lines(
+    lines: Iterable[Binding], parsed: Mapping[str, str | None]
+) -> Iterator[Finding]:
+    """Settings whose lines cannot be parsed; what looks like one within a quoted text is none.
+
+    A name stands at the beginning of its line, or behind one word, such as `export` or `set`.
+    """
+    unparsed = "".join(line.original.string for line in lines if line.error)
+    found = dict[str, None]()
+    for line in unparsed.splitlines():
+        first, second, *_ = [*line.split(maxsplit=2), "", ""]
+        named = second if first.isidentifier() and second.startswith("TEMPORAL_") else first
+        if name := re.match(r"TEMPORAL_\w+", named):
+            found[name[0]] = None
+    for setting in [name for name in found if name not in parsed][:MOST_NAMES]:
+        fix = f"{setting}=<value>, with matching quotes or none"
+        yield error(f"the line of {setting} in .env is not NAME=value", fix)
 
 
 def comes_from_env_file(path: Path, name: str, value: str) -> bool:
@@ -120,16 +190,16 @@ def _remember_own_secrets(values: Mapping[str, str | None]) -> None:
     """
     own = {name: value for name, value in values.items() if value and not is_setting(name)}
     secrets = [value for name, value in own.items() if SECRET_NAME.search(name)]
-    secrets += [password_in_url(value) for value in own.values()]
-    not_secret = {*_words(own), *_words(os.environ)}
-    for secret in secrets:
+    secrets += [password for value in own.values() for password in passwords(value)]
+    not_secret = {*words_shown(own.items()), *words_shown(os.environ.items())}
+    for secret in dict.fromkeys(secrets):
         if len(secret) >= SHORTEST_OWN_SECRET and secret not in not_secret:
             remember_secret(secret)
 
 
-def _words(variables: Mapping[str, str]) -> Iterator[str]:
+def words_shown(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
     """The values of variables that are no secrets by their names, and the words in them."""
-    for name, value in variables.items():
+    for name, value in variables:
         if not SECRET_NAME.search(name) and "@" not in value:
             yield value
             yield from re.split(r"[^\w.-]+", value[:4096])

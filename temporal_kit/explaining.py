@@ -7,7 +7,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from .findings import Failure, Finding, error
-from .redaction import redact
+from .redaction import first_line, redact
 from .server import Connect, ask
 from .settings import Settings
 
@@ -65,7 +65,8 @@ async def explain(
     with suppress(Exception):  # a fault of the doctor's must not hide what it was to explain
         from .doctor import diagnose
 
-        return await diagnose(problem, settings, connect, proxy)
+        if found := await diagnose(problem, settings, connect, proxy):
+            return found
     return Failure(error("; because of ".join(causes(problem))))
 
 
@@ -73,7 +74,7 @@ def causes(problem: BaseException | None) -> Iterator[str]:
     """An error and its causes, one line each: with the SDK, the last ones tell the most."""
     for cause in chain(problem):
         late = "no answer in time" if isinstance(cause, asyncio.TimeoutError) else ""
-        text = str(cause).partition("\n")[0] or late
+        text = first_line(str(cause)) or late
         yield f"{type(cause).__name__}: {redact(text, LONGEST_CAUSE)}"
 
 

@@ -57,7 +57,10 @@ def _hide_in_exception(record: logging.LogRecord) -> None:
         text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
         hidden = hide_secrets(text)
         if hidden != text:
-            error = _without_secrets(record.exc_info[1])
+            try:
+                error = _without_secrets(record.exc_info[1])
+            except RecursionError:  # hundreds of causes: the text has them all
+                error = _stand_in(record.exc_info[1])
             record.exc_info = (type(error), error, record.exc_info[2])
             record.exc_text = hidden
     if record.stack_info:
@@ -110,17 +113,26 @@ def _without_secrets(
     made = {} if made is None else made
     if id(error) in made:
         return made[id(error)]
-    kind = type(error)
-    stand_in = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
-    clean: BaseException = stand_in(hide_secrets(str(error)))
-    made[id(error)] = clean
-    clean.__traceback__ = error.__traceback__
+    clean = made[id(error)] = _stand_in(error)
     if error.__cause__:
         clean.__cause__ = _without_secrets(error.__cause__, made)
     if error.__context__:
         clean.__context__ = _without_secrets(error.__context__, made)
     clean.__suppress_context__ = error.__suppress_context__
-    notes = [hide_secrets(note) for note in getattr(error, "__notes__", ())]
-    if notes:
-        clean.__notes__ = notes  # type: ignore[attr-defined]
+    return clean
+
+
+def _stand_in(error: BaseException) -> BaseException:
+    """An exception of the same name, with the same traceback and notes, and secrets hidden."""
+    kind = type(error)
+    stand_in = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
+    try:
+        said = str(error)
+    except Exception:  # of the owner's own `__str__`
+        said = _text(error)
+    clean: BaseException = stand_in(hide_secrets(said))
+    clean.__traceback__ = error.__traceback__
+    notes = getattr(error, "__notes__", None)
+    if isinstance(notes, list | tuple) and notes:
+        clean.__notes__ = [hide_secrets(str(note)) for note in notes]  # type: ignore[attr-defined]
     return clean

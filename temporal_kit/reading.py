@@ -14,17 +14,19 @@ the environment of what `.env` holds is `.env`'s (`comes_from_env_file`).
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from temporalio.envconfig import ClientConfigProfile
 
-from .env_file import comes_from_env_file, find_env_file, read_env_file
+from .env_file import comes_from_env_file, find_env_file, read_env_file, words_shown
 from .findings import Finding, error
 from .log_records import hide_secrets_in_logs
 from .problems import find_problems
-from .redaction import password_in_url, remember_secret
+from .redaction import redact, remember_secret, remember_secrets_in
+from .secret_forms import is_word, passwords
 from .settings import (
     CERT,
     CERT_KEY,
@@ -36,10 +38,14 @@ from .settings import (
     Value,
     text_setting,
 )
-from .sources import collect, read_file, read_profile
+from .sources import collect, expand_home, read_file, read_profile
 
 LONGEST_VALUE = 65_536  # characters
 SETTING_LIKE = re.compile(r"(\$env:)?te?[mp]", re.I)  # may be a misspelled setting
+# What a name says of a header: that nobody reads its value for anything but a secret.
+SECRET_HEADER = re.compile("AUTH|COOKIE|CREDENTIAL|KEY|PASS|SECRET|SESSION|SIGN|TOKEN")
+MOST_HEADERS = 100  # of a layer; servers refuse more than some 16 KiB of them
+MOST_UNKNOWN = 100  # names of a layer that may be misspelled ones
 NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python represents bytes that are no text
 
 
@@ -70,6 +76,7 @@ def collect_settings(
     values = _read_environment_and_env_file(environ, path, problems)
     if not environment_only:
         values += _read_toml_profile(values, env_file is not None, problems)
+    _remember_headers(values, defaults)
     complete = not problems  # the files that values name are no sources, and are read below
     winners = _winners(values)
     texts = {name: _text(value, problems) for name, value in winners.items()}
@@ -101,7 +108,8 @@ def _read_toml_profile(above: list[Value], expected: bool, problems: list[Findin
     given = {setting: value.text for setting, value in _winners(above).items()}
     if not expected and not given.keys() & {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"}:
         return []
-    source = f"profile {given.get('TEMPORAL_PROFILE', 'default')}"
+    profile = given.get("TEMPORAL_PROFILE")
+    source = f"profile {redact(profile, 200) if profile else 'default'}"
     return _read_layer(source, read_profile(given, problems), "", problems)
 
 
@@ -124,10 +132,8 @@ def _read_layer(
 ) -> list[Value]:
     """One source's values, without blank ones; relative paths start from `folder`."""
     values = []
-    for name in sorted(layer):
+    for name in _names_like_a_setting(source, layer, problems):
         setting = _setting_of(name)
-        if not setting and not SETTING_LIKE.match(name):
-            continue
         text = (layer[name] or "").strip()
         _remember_secrets(setting or name, text)
         if setting and (len(text) > LONGEST_VALUE or NOT_UTF8.search(text)):
@@ -136,10 +142,25 @@ def _read_layer(
             continue
         is_header = setting.startswith(HEADER)
         if text and setting.endswith(("_PATH", "_FILE")) and not is_header:
-            text = os.path.join(folder, os.path.expanduser(text))
+            text = os.path.join(folder, expand_home(text))
         if text or is_header:  # a blank header removes the profile's
             values.append(Value(setting, name, source, text))
     return values
+
+
+def _names_like_a_setting(
+    source: str, layer: Iterable[str], problems: list[Finding]
+) -> Iterator[str]:
+    """A layer's names that are settings or may be misspelled ones, of the latter only so many."""
+    names = sorted(layer)
+    headers = [name for name in names if name.startswith(HEADER)]
+    if len(headers) > MOST_HEADERS:
+        text = f"{source} sets {len(headers):,} headers, of which no server takes more than"
+        problems.append(error(f"{text} {MOST_HEADERS}", f"take {headers[-1]} and others away"))
+    yield from headers[:MOST_HEADERS]
+    yield from (name for name in names if name in SETTING_OF)
+    unknown = (name for name in names if SETTING_LIKE.match(name) and not _setting_of(name))
+    yield from islice(unknown, MOST_UNKNOWN)
 
 
 def _setting_of(name: str) -> str:
@@ -151,10 +172,24 @@ def _setting_of(name: str) -> str:
 
 def _remember_secrets(name: str, text: str) -> None:
     """Have `redact` hide this value if its name says that it is secret, and passwords in URLs."""
-    if SECRET_NAME.search(name):
-        remember_secret(text)
-        remember_secret(text.rpartition(" ")[2])  # of `Bearer <key>`
-    remember_secret(password_in_url(text))  # as in HTTPS_PROXY
+    if SECRET_NAME.search(name) or (name.startswith(HEADER) and SECRET_HEADER.search(name)):
+        remember_secrets_in(text)
+    for password in passwords(text):  # as in HTTPS_PROXY
+        remember_secret(password)
+
+
+def _remember_headers(values: list[Value], defaults: Mapping[str, str]) -> None:
+    """Have `redact` hide the value of each header, whatever its name.
+
+    Except for a short word, and for what another setting shows anyway: a namespace, for example.
+    """
+    others = [(value.setting or value.name, value.text) for value in values]
+    no_headers = [(name, text) for name, text in others if not name.startswith(HEADER)]
+    shown = {*words_shown(no_headers), *words_shown(defaults.items())}
+    for value in values:
+        is_shown = is_word(value.text) or value.text in shown
+        if value.setting.startswith(HEADER) and not is_shown:
+            remember_secrets_in(value.text, shown)
 
 
 def _text(value: Value, problems: list[Finding]) -> str:
@@ -162,9 +197,9 @@ def _text(value: Value, problems: list[Finding]) -> str:
     if text_setting(value.setting) == value.setting:
         return value.text
     text = ""
-    with collect(problems, str(value), f"{value.name}=<path of the file>"):
+    with collect(problems, value, f"{value.name}=<path of the file>"):
         text = read_file(value.text).decode("utf-8-sig", "replace").strip()
-        remember_secret(text)
+        remember_secrets_in(text)
         if not text:
             raise ValueError("the file is empty")
     return text

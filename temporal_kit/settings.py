@@ -1,7 +1,9 @@
 """The settings: what each is called, which value of it counts, and what follows from them."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -261,9 +263,11 @@ class Settings:
         """The path of `.env`, or where it was looked for; from here, if it is in this folder."""
         if self.env_file is None:
             return "no .env"
-        inside = self.env_file.is_relative_to(Path.cwd())
-        path = self.env_file.relative_to(Path.cwd()) if inside else self.env_file
-        return f"{path} is read" if self.env_file.exists() else f"there is no {path}"
+        path = self.env_file
+        with suppress(ValueError, FileNotFoundError):  # it is elsewhere, or this folder is gone
+            path = path.relative_to(Path.cwd())
+        is_there = os.path.exists(self.env_file)
+        return redact(f"{path} is read" if is_there else f"there is no {path}")
 
 
 class SettingsError(Failure):

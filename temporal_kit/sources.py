@@ -5,7 +5,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ from temporalio.envconfig import ClientConfig
 
 from .findings import Finding, error
 
-# The TOML parser quotes the file: `invalid type: string "<what is there>", expected a map`.
-QUOTED_VALUE = re.compile(r"(\"(\\.|[^\"\\])*\"|`[^`]*`)(?=, expected)")
-LARGEST_FILE = 2**20  # bytes; a key or a certificate has a few thousand
+LARGEST_FILE = 2**20  # bytes; a bundle of the certificates of all CAs has a fifth of that
+LARGEST_SETTINGS = 2**16  # bytes of a `.env` or a TOML file
+MOST_NAMES = 20  # of what a message lists
 
 
 @contextmanager
-def collect(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
-    """Append an error of this block to `problems`, without the lines that may quote the file."""
+def collect(problems: list[Finding], what: object, fix: str) -> Iterator[None]:
+    """Append an error of this block to `problems`, without the lines that may quote the file.
+
+    `what` is what could not be read; its `str` is made only for an error.
+    """
     try:
         yield
     except (OSError, ValueError, RuntimeError) as raised:
@@ -30,25 +33,46 @@ def collect(problems: list[Finding], what: str, fix: str) -> Iterator[None]:
 def _reason(raised: Exception) -> str:
     """The first and the last line of an error: those between them show the line of the file."""
     lines = str(getattr(raised, "strerror", None) or raised).strip().splitlines() or [""]
-    first, last = (QUOTED_VALUE.sub("…", line) for line in (lines[0], lines[-1]))
+    first, last = (_without_value(line) for line in (lines[0], lines[-1]))
     return first if first == last else f"{first}; {last}"
 
 
-def read_file(path: str | Path) -> bytes:
-    """The content of a regular file of 1 MiB or less; raises `OSError` or `ValueError`."""
+def _without_value(line: str) -> str:
+    """`invalid type: string …, expected a map` of a line where the TOML parser quotes the value."""
+    said, expected, what = line.rpartition(", expected")
+    before = re.split('["`]', said, maxsplit=1)[0]
+    return line if before == said else f"{before}…{expected}{what}"
+
+
+def read_file(path: str | Path, largest: int = LARGEST_FILE) -> bytes:
+    """The content of a regular file of so many bytes or less; raises `OSError` or `ValueError`."""
+    data, size = None, ""
     if stat.S_ISREG(os.stat(path).st_mode):
         # Without waiting, should a pipe have replaced it since. Its size is 0 in /proc.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            if len(data := file.read(LARGEST_FILE + 1)) <= LARGEST_FILE:
-                return data
-    raise ValueError("it is not a regular file of 1 MiB or less")
+            now = os.fstat(file.fileno())
+            # None where there is nothing to read yet, as in /proc/kmsg.
+            data = file.read(largest + 1) if stat.S_ISREG(now.st_mode) else None
+    if data is not None and len(data) <= largest:
+        return data
+    if data is not None:
+        size = f": it has {max(now.st_size, len(data)):,} bytes"
+    most = "1 MiB" if largest == LARGEST_FILE else f"{largest // 1024} KiB"
+    raise ValueError(f"it is not a regular file of {most} or less{size}")
+
+
+def expand_home(path: str) -> str:
+    """The path with `~` and `~user` replaced, or as it is where no user can have that name."""
+    with suppress(ValueError):  # of a NUL within it
+        return os.path.expanduser(path)
+    return path
 
 
 def toml_path(named: str | None) -> str:
     """Where the TOML file is: as named, or where Temporal's loader looks for it."""
     homes = {"darwin": "~/Library/Application Support", "win32": "~/AppData/Roaming"}
     home = homes.get(sys.platform) or os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return named or os.path.expanduser(f"{home}/temporalio/temporal.toml")
+    return named or expand_home(f"{home}/temporalio/temporal.toml")
 
 
 def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[str, str]:
@@ -61,9 +85,11 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
     """
     named_file, named_profile = given.get("TEMPORAL_CONFIG_FILE"), given.get("TEMPORAL_PROFILE")
     path, wanted = toml_path(named_file), named_profile or "default"
-    fix = f"fix {path}" + (", or take TEMPORAL_CONFIG_FILE away" if named_file else "")
+    fix = f"fix {path}: valid TOML of 64 KiB or less"
+    fix += ", or take TEMPORAL_CONFIG_FILE away" if named_file else ""
     with collect(problems, path, fix):
-        content = read_file(path) if named_file or os.path.exists(path) else b""
+        is_there = named_file or os.path.exists(path)
+        content = read_file(path, LARGEST_SETTINGS) if is_there else b""
         profiles = ClientConfig.load(config_source=content, override_env_vars={}).profiles
         if wanted in profiles:
             return dict(_as_variables("TEMPORAL", profiles[wanted].to_dict()))
@@ -76,7 +102,9 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
 def _no_such_profile(path: str, wanted: str, names: list[str]) -> Finding:
     if not names:
         return error(f"{path} has no profile {wanted!r}", "take TEMPORAL_PROFILE away")
-    text = f"{path} has no profile {wanted!r}: it has {', '.join(names)}"
+    more = "" if len(names) <= MOST_NAMES else f" and {len(names) - MOST_NAMES} more"
+    names = names[:MOST_NAMES]
+    text = f"{path} has no profile {wanted!r}: it has {', '.join(names)}{more}"
     return error(text, *(f"TEMPORAL_PROFILE={name}" for name in names))
 
 

@@ -8,7 +8,6 @@ from temporalio.service import HttpConnectProxyConfig, RPCError, RPCStatusCode
 
 from ..findings import Failure, Finding, error
 from ..problems import find_problems
-from ..redaction import redact
 from ..server import Connect
 from ..settings import Settings, SettingsError
 from .connecting import TITLES, explain_call, explain_connecting
@@ -50,8 +49,8 @@ async def diagnose(
     settings: Settings,
     connect: Connect | None,
     proxy: HttpConnectProxyConfig | None,
-) -> Failure:
-    """What an error of the SDK means: wrong settings, a broken step, or its own words.
+) -> Failure | None:
+    """What an error of the SDK means: wrong settings or a broken step; None if neither is found.
 
     With `connect` it is asked again how far one gets; without, the error is one of connecting.
     """
@@ -68,7 +67,7 @@ async def diagnose(
     if isinstance(problem, asyncio.TimeoutError):
         fixes = steps[-1].fixes or ("see the worker's log",)
         return Failure(error(f"no answer in time; {steps[-1].text}", *fixes))
-    return Failure(error(first_line(problem)))
+    return None
 
 
 async def _retrace(
@@ -88,11 +87,6 @@ def _broken(errors: list[Finding], suspects: list[Finding], steps: list[Finding]
     *before, last = errors
     last = replace(last, fixes=(*last.fixes, CHECK))
     return Failure(*before, last, *suspects, steps=tuple(steps))
-
-
-def first_line(problem: BaseException) -> str:
-    """The kind of an error, and the first line of what it says."""
-    return f"{type(problem).__name__}: {redact(str(problem).partition(chr(10))[0], 200)}"
 
 
 def _judge_settings(settings: Settings) -> list[Finding]:

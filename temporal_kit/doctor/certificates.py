@@ -15,17 +15,7 @@ from .values import check_end
 NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME
 CERT, KEY, CA = "CLIENT_CERT", "CLIENT_KEY", "SERVER_CA_CERT"
 FIELDS = {CERT: "client_cert", KEY: "client_private_key", CA: "server_root_ca_cert"}
-NO_PEM = r"(?s)\A(?!.*-----BEGIN)"
-PEM_FAULTS = (
-    (r"\A-----BEGIN [A-Z ]+-----\Z", "is cut off after its first line: quote it, or name its file"),
-    (r"(?m)^[ \t]+-----", "is indented: its lines must not begin with spaces"),
-    (r"-----BEGIN.*\\n|\A.*-----BEGIN.*\Z", "has lost its line breaks"),
-    (r"(?s)-----BEGIN(?!.*-----END)", "is cut off: it has no END line"),
-    (r"\ALS0tLS1CRUdJTi", "is the base64 of a PEM: decode it first"),
-    (NO_PEM + r".*[\ufffd\0]", "is not UTF-8 text: convert it from DER, PKCS#12 or UTF-16"),
-    (r"\A([~.]{0,2}/|[A-Z]:\\|[\w./-]+\.\w{3}\Z).*\Z", "is a path, which belongs elsewhere"),
-    (NO_PEM, "is not a PEM: it has no BEGIN line"),
-)
+BEGIN, END = "-----BEGIN", "-----END"
 
 
 def pem_value(settings: Settings, kind: str) -> Value:
@@ -109,18 +99,43 @@ def check_certificates(settings: Settings, refused: str) -> Iterator[Finding]:
     if CA in sound:
         try:
             ssl.create_default_context(cadata=_pem(settings, CA).decode("ascii", "ignore"))
-        except ssl.SSLError:
+        except (ssl.SSLError, ValueError):
             name = pem_value(settings, CA).name
             yield error(f"the CA certificate in {name} is damaged", f"{name}=<the CA's PEM file>")
 
 
 def _fault(text: str, block: str) -> str:
+    """What is wrong with a PEM that is to have such a block; "" for nothing."""
     if "ENCRYPTED" in text and block == "PRIVATE KEY":
         return "is encrypted, and the SDK asks for no passphrase: openssl pkey -in OLD -out NEW"
-    kinds = re.findall("-----BEGIN ([A-Z0-9 ]+)-----", text)
-    good = {block, f"RSA {block}", f"EC {block}"} & {*kinds}
-    other = "" if good else f"holds {', '.join(kinds)}, not {block}: swapped?"
-    return next((fault for pattern, fault in PEM_FAULTS if re.search(pattern, text)), other)
+    if fault := _fault_of_pem(text) if BEGIN in text else _fault_of_other(text):
+        return fault
+    kinds = dict.fromkeys(re.findall("-----BEGIN ([A-Z0-9 ]+)-----", text))
+    good = {block, f"RSA {block}", f"EC {block}"} & kinds.keys()
+    return "" if good else f"holds {', '.join(kinds)}, not {block}: swapped?"
+
+
+def _fault_of_pem(text: str) -> str:
+    """What is wrong with the form of a text that has a BEGIN."""
+    lines = text.split("\n")
+    if re.fullmatch("-----BEGIN [A-Z ]+-----", text):
+        return "is cut off after its first line: quote it, or name its file"
+    if any(line.startswith((" ", "\t")) and line.strip(" \t")[:5] == "-----" for line in lines):
+        return "is indented: its lines must not begin with spaces"
+    if len(lines) == 1 or any(r"\n" in line.partition(BEGIN)[2] for line in lines):
+        return "has lost its line breaks"
+    return "is cut off: it has no END line" if text.rfind(BEGIN) > text.rfind(END) else ""
+
+
+def _fault_of_other(text: str) -> str:
+    """What a text is that has no BEGIN, and so is no PEM."""
+    if text.startswith("LS0tLS1CRUdJTi"):
+        return "is the base64 of a PEM: decode it first"
+    if "\ufffd" in text or "\0" in text:
+        return "is not UTF-8 text: convert it from DER, PKCS#12 or UTF-16"
+    if "\n" not in text and re.match(r"[~.]{0,2}/|[A-Z]:\\|[\w./-]+\.\w{3}\Z", text):
+        return "is a path, which belongs elsewhere"
+    return "is not a PEM: it has no BEGIN line"
 
 
 def _check_pair(settings: Settings) -> Iterator[Finding]:
@@ -128,7 +143,6 @@ def _check_pair(settings: Settings) -> Iterator[Finding]:
     cert = pem_value(settings, CERT)
     what = f"the client certificate in {cert.name}"
     fix = f"{cert.name}=<a valid client certificate>, with its key"
-    cloud = settings.on_cloud
     try:
         found = inspect_certificate(settings)
     except ssl.SSLCertVerificationError as problem:
@@ -138,11 +152,20 @@ def _check_pair(settings: Settings) -> Iterator[Finding]:
     except OSError:
         yield warning(f"{what} was not checked, which takes a file on this system")
     else:
+        yield from _check_dates(found, what, fix, settings.on_cloud)
+
+
+def _check_dates(found: dict[str, Any], what: str, fix: str, cloud: bool) -> Iterator[Finding]:
+    """Whether a decoded certificate is in time."""
+    try:
         start, end = (ssl.cert_time_to_seconds(found[at]) for at in ("notBefore", "notAfter"))
-        if start > time.time():
-            text = f"{what} is not valid before {found['notBefore']}"
-            yield (error if cloud else warning)(text, "set this machine's clock, or wait")
-        yield from check_end(what, end, fix, cloud)
+    except (KeyError, ValueError):  # OpenSSL gives `Bad time value` for what is no date
+        yield (error if cloud else warning)(f"{what} has no dates that can be read", fix)
+        return
+    if start > time.time():
+        text = f"{what} is not valid before {found['notBefore']}"
+        yield (error if cloud else warning)(text, "set this machine's clock, or wait")
+    yield from check_end(what, end, fix, cloud)
 
 
 def _judge_refused_pair(cert: Value, key: Value, reason: str) -> Finding:

@@ -7,6 +7,7 @@ from threading import Thread
 from temporalio.service import HttpConnectProxyConfig, RPCError
 
 from ..findings import Finding, error
+from ..redaction import shorten
 from ..settings import Settings
 from .evidence import Evidence, Seen
 from .looking import Look, look_at
@@ -17,6 +18,7 @@ from .reasons_tls import TLS
 from .target import Target
 from .values import with_rivals
 
+LONGEST_ANSWER = 4000  # letters of an error
 TITLES = ("name resolution", "TCP", "TLS", "authentication", "namespace", "workers")
 
 
@@ -43,7 +45,7 @@ async def explain_connecting(
     if isinstance(problem, RPCError):  # it had connected, and asked for the namespace
         steps = [Finding("ok", text) for text in connected_texts(target)]
         return titled(settings, [*steps, explain_call(target, problem)])
-    said = str(problem)[:4000]
+    said = shorten(str(problem), LONGEST_ANSWER)
     look = await _look(target, said)
     texts = connected_texts(target, verified=False)
     findings = []
@@ -106,5 +108,5 @@ async def _look(target: Target, said: str) -> Look:
 
 def explain_call(target: Target, problem: RPCError) -> Finding:
     """What the status of a call means."""
-    said = f'code: {problem.status.name}, message: "{problem.message[:4000]}", '
+    said = f'code: {problem.status.name}, message: "{shorten(problem.message, LONGEST_ANSWER)}", '
     return explain(AUTHENTICATION, target, Evidence(said)) or error(said)  # never the latter

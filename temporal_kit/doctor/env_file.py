@@ -1,17 +1,18 @@
 """Lines of `.env` that have no effect, and files that are taken for it."""
 
-import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from dotenv.main import DotEnv
+from dotenv.parser import Binding
 
-from ..env_file import is_setting
+from ..env_file import expand, is_setting, parse_env_file
 from ..findings import Finding, warning
-from ..settings import HEADER, SETTING_OF, Settings
+from ..settings import HEADER, SETTING_OF, Settings, text_setting
+from ..sources import MOST_NAMES
 from .values import text_of
 
 # What .env.example has behind its #, where that is no <placeholder>.
@@ -36,19 +37,18 @@ def check_env_file(settings: Settings, env_file: Path) -> Iterator[Finding]:
     text = text_of(env_file)
     if not HAS_SETTINGS.search(text):
         yield from _find_other_names(env_file)
-    yield from _find_lines_behind_a_hash(settings, text)
-    yield from _find_repeated_names(text)
-    yield from _find_empty_expansions(text)
+    with suppress(OSError, ValueError):  # which is told where the settings are read
+        lines = parse_env_file(env_file)
+        values = expand(lines)
+        yield from _find_lines_behind_a_hash(settings, text)
+        yield from _find_repeated_names(lines)
+        yield from _find_empty_expansions(lines, values)
     yield from _find_other_env_files(env_file)
-
-
-def _parse(text: str, *, expand: bool) -> dict[str, str | None]:
-    return dict(DotEnv(None, io.StringIO(text), interpolate=expand).dict())
 
 
 def _find_other_names(env_file: Path) -> Iterator[Finding]:
     """Files beside a `.env` without settings that have some, such as `.env.txt`."""
-    for other in sorted(env_file.parent.glob(".env?*")):
+    for other in sorted(env_file.parent.glob(".env?*"))[:MOST_NAMES]:
         if other.name != PARKED and HAS_SETTINGS.search(text_of(other)):
             yield _not_read(other, env_file)
 
@@ -57,43 +57,49 @@ def _find_lines_behind_a_hash(settings: Settings, text: str) -> Iterator[Finding
     """Settings that are filled in behind their `#`, if nothing else sets them."""
     lines = [line.lstrip("# \t") for line in text.splitlines() if line.lstrip().startswith("#")]
     behind = []
+    set_now = {text_setting(value.setting) for value in settings.values}
     for name, value in ((line.partition("=")[0], line.partition("=")[2].strip()) for line in lines):
         filled_in = value and not re.search(r"[<\s]", value) and value != EXAMPLES.get(name)
         if filled_in and is_setting(name):
             setting = name if name.startswith(HEADER) else SETTING_OF[name]
-            if settings.effective(setting).source == "default":
+            if text_setting(setting) not in set_now:
                 behind.append(name)
     if behind:
-        names = ", ".join(sorted(dict.fromkeys(behind)))
+        names = ", ".join(sorted(dict.fromkeys(behind))[:MOST_NAMES])
         fix = "remove the # from the lines you filled in"
         yield warning(f"behind a # in .env, and so not set: {names}", fix)
 
 
-def _find_repeated_names(text: str) -> Iterator[Finding]:
+def _find_repeated_names(lines: list[Binding]) -> Iterator[Finding]:
     """One name with two values: only the last of its lines counts."""
     seen: dict[str, str | None] = {}
-    for name, value in DotEnv(None, io.StringIO(text), interpolate=False).parse():
-        if seen.setdefault(name, value) != value:
-            fix = f"take all lines of {name} but one out of .env"
-            yield warning(f"{name} stands in .env with two values: the last one counts", fix)
-            seen[name] = value
+    repeated = dict[str, None]()
+    for line in lines:
+        if line.key is not None and seen.setdefault(line.key, line.value) != line.value:
+            repeated[line.key] = None
+    for name in list(repeated)[:MOST_NAMES]:
+        fix = f"take all lines of {name} but one out of .env"
+        yield warning(f"{name} stands in .env with two values: the last one counts", fix)
 
 
-def _find_empty_expansions(text: str) -> Iterator[Finding]:
+def _find_empty_expansions(
+    lines: list[Binding], expanded: Mapping[str, str | None]
+) -> Iterator[Finding]:
     """`NAME=${OTHER}` where nothing sets the other name."""
-    written, expanded = _parse(text, expand=False), _parse(text, expand=True)
-    for name, value in written.items():
-        if value and "${" in value and not (expanded.get(name) or "").strip():
-            text = f"{name} in .env expands to nothing, since what it names is not set"
-            yield warning(text, f"{name}=<value>")
+    written = {line.key: line.value for line in lines if line.key is not None}
+    empty = [name for name in written if not (expanded.get(name) or "").strip()]
+    for name in [name for name in empty if "${" in (written[name] or "")][:MOST_NAMES]:
+        text = f"{name} in .env expands to nothing, since what it names is not set"
+        yield warning(text, f"{name}=<value>")
 
 
 def _find_other_env_files(env_file: Path) -> Iterator[Finding]:
     """A `.env` with settings in the current folder, or one above, that is not the one read."""
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        other = folder / env_file.name
-        if other != env_file and HAS_SETTINGS.search(text_of(other)):
-            yield _not_read(other, env_file)
+    with suppress(FileNotFoundError):  # the current folder has been deleted
+        for folder in (Path.cwd(), *Path.cwd().parents):
+            other = folder / env_file.name
+            if other != env_file and HAS_SETTINGS.search(text_of(other)):
+                yield _not_read(other, env_file)
 
 
 def _not_read(other: Path, env_file: Path) -> Finding:

@@ -188,7 +188,8 @@ TLS = (
         when=names_another_ca,
         message=lambda target, claims: (
             f"{target.ca} trusts another CA than that of the server's certificate, "
-            f"{claims.certificate.issuer}: Temporal Cloud needs none set"
+            f"{claims.certificate.issuer}: Temporal Cloud needs none set. Or this is not Temporal "
+            "Cloud: something between you and it answers"
         ),
         fixes=reach_temporal_cloud_without_ca,
     ),

@@ -12,7 +12,7 @@ from ..findings import Finding, error, warning
 from ..redaction import redact
 from ..settings import API_KEY as KEY_SETTINGS
 from ..settings import CERT, CLOUD_NAMESPACE, SETTING_OF, Settings, Value, text_setting
-from ..sources import read_file
+from ..sources import LARGEST_SETTINGS, read_file
 
 ADDRESS, NAMESPACE = "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"
 API_KEY, KEY_FILE = "TEMPORAL_API_KEY", "TEMPORAL_API_KEY_FILE"
@@ -20,9 +20,9 @@ TLS, SERVER_NAME = "TEMPORAL_TLS", "TEMPORAL_TLS_SERVER_NAME"
 METRICS = "TEMPORAL_METRICS_ADDRESS"
 SECURE_SCHEMES = ("https", "grpcs")  # of URLs, for TLS
 CREDENTIALS = (*KEY_SETTINGS, *CERT)
+BEFORE_HOSTS = " \t\r\n\"'`“”‘’"
 HOST_PORT = re.compile(
-    r"[\s\"'`“”‘’]*(\w+:/+|https?:)?([^/@\s]*@)?(?P<host>\[[^]\s]*\]|[\w.-]+)(:(?P<port>[\w.-]+))?",
-    re.I,
+    r"(\w+:/+|https?:)?([^/@\s]*@)?(?P<host>\[[^][\s]*\]|[\w.-]+)(:(?P<port>[\w.-]+))?", re.I
 )
 # The endpoints of Temporal Cloud that are a region's, and not a namespace's.
 REGIONAL = re.compile(r"[a-z0-9-]+\.((aws|gcp|azure)\.api\.temporal\.io|region\.tmprl\.cloud)")
@@ -81,7 +81,7 @@ def find_host_port(text: str) -> tuple[str, str]:
 
     `h:1`, `https://user:pass@h:1/page`, `"h:1"`, `h:1,other:1` and `[::1]:1` are such texts.
     """
-    found = HOST_PORT.match(text)
+    found = HOST_PORT.match(text.lstrip(BEFORE_HOSTS))
     if not found:
         return "", ""
     host, port = found["host"].lower().rstrip("."), found["port"] or ""
@@ -139,9 +139,9 @@ def listening_on(text: str) -> str:
 
 
 def text_of(path: str | Path) -> str:
-    """The text of a file, or "" if it cannot be read."""
+    """The text of a file of 64 KiB or less, or "" if it cannot be read."""
     with suppress(OSError, ValueError):
-        return read_file(path).decode(errors="replace")
+        return read_file(path, LARGEST_SETTINGS).decode("utf-8-sig", "replace")
     return ""
 
 

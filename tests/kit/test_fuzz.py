@@ -30,13 +30,21 @@ from .delivered import delivered
 from .inside import Script, run_now
 from .kit import CHECK, LOCAL, PING, SERVICE, WORKER, write
 from .marks import posix
+from .test_secrets import FORMS
 from .world import BAD_GATEWAY, World, answer, jwt, leaks
 
 pytestmark = posix
 SLOW, BATCH = [pytest.mark.slow], 20  # seeds in a test
 FORGED = "\x1b[2J\x1b]0;mine\x07\r✓ settings: complete and sound\n\u202e\u2066\x9b"
-AUTHORIZATION = f"{HEADER}AUTHORIZATION"
-NAMES = [*SETTING_OF, AUTHORIZATION, f"{HEADER}X_TEAM", "TEMPORAL_CLOUD_API_KEY", "temp_token"]
+AUTHORIZATION, COOKIE = f"{HEADER}AUTHORIZATION", f"{HEADER}COOKIE"
+NAMES = [
+    *SETTING_OF,
+    AUTHORIZATION,
+    COOKIE,
+    f"{HEADER}X_TEAM",
+    "TEMPORAL_CLOUD_API_KEY",
+    "temp_token",
+]
 NAMES += ["TEMPORAL_TASK_QUEU", "TEMPORAL_\udcff", f"TEMPORAL_{FORGED}"]
 WORDS = r"""~nosuchuser/key ~ /dev/zero /dev/tty / -1 1e999 ١٢ [::1 https://[::1 'open \ = # false
 127.0.0.1:9 127.0.0.1:99999 http://127.0.0.1:9 socks5://127.0.0.1:9 * 10.0.0.0/99 %n%s eyJ maybe
@@ -54,6 +62,9 @@ CONTENTS = [
     b'[profile.default]\nnamespace = "a\\u0000\\u001b[2J"\napi_key = "SECRET"\n[profile."\\u001b"]',
     b"[profile.default]\naddress = " + b"9" * 5000,
     b"x = " + b"[" * 20_000,
+    b"[profile.default]\naddress = 'h:1'\n[profile.default.grpc_meta]\ncookie = 'SECRET'\n",
+    b"# prod\nexport TEMPORAL_API_KEY='Bearer SECRET'  # prod\n",
+    b"A='" * 20_000 + b"SECRET",
     b"-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----\n",
 ]
 
@@ -109,7 +120,7 @@ def draw_settings(chance: random.Random, world: World) -> tuple[dict[str, str], 
         else chance.choice(chance.choice([forms, TEXTS]))
         for name in chance.sample(NAMES, chance.randint(1, 6))
     }
-    kept = chance.choice(["TEMPORAL_API_KEY", "TEMPORAL_TLS_KEY_DATA", AUTHORIZATION])
+    kept = chance.choice(["TEMPORAL_API_KEY", "TEMPORAL_TLS_KEY_DATA", AUTHORIZATION, COOKIE])
     values[kept] = f"Bearer {key}" if kept == AUTHORIZATION else key
     form = chance.choice(["{}={}\n", "export {}='{}'\n", '{}="{}"\n'])
     written = [name for name in values if name != kept and chance.random() < 0.3]
@@ -181,7 +192,10 @@ def serve(chance: random.Random, text: str) -> grpc.GenericRpcHandler:
         if method not in known:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         if chance.random() < 0.2:
-            echo = dict(context.invocation_metadata()).get("authorization")
+            sent = dict(context.invocation_metadata())
+            echo = [
+                chance.choice(FORMS)(str(sent.get(name))) for name in ("authorization", "cookie")
+            ]
             context.abort(chance.choice(list(grpc.StatusCode)[1:]), f"{echo}{text[:4000]}")
         said: bytes = known[method].SerializeToString()
         return chance.choice([said, said, said, said, said, said, b"", chance.randbytes(99)])
@@ -206,7 +220,8 @@ def draw_server(chance: random.Random, world: World) -> str:
 def test_hostile_servers(first: int, tmp_path: Path, world: World) -> None:
     for chance, own in worlds(first, tmp_path, world):
         own.key = draw_secret(chance, *'"\\äß€')
-        settings = {"TEMPORAL_ADDRESS": draw_server(chance, own), "TEMPORAL_API_KEY": own.key}
+        settings = {"TEMPORAL_ADDRESS": draw_server(chance, own)}
+        settings[chance.choice(["TEMPORAL_API_KEY", "TEMPORAL_API_KEY", COOKIE])] = own.key
         settings["TEMPORAL_TLS"] = chance.choice(["true", "false"])
         settings["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = str(own.server_ca)
         for path in (CHECK, PING):
