@@ -15,7 +15,7 @@ from .findings import Finding, error
 from .log_records import hide_secrets_in_logs
 from .redaction import remember_secret
 from .secret_forms import passwords
-from .settings import HEADER, SECRET_NAME, SETTING_OF
+from .settings import SECRET_NAME, setting_of
 from .sources import LARGEST_FILE, LARGEST_SETTINGS, MOST_NAMES, collect, read_file
 
 PROJECT_MARKS = ("pyproject.toml", ".git")
@@ -61,14 +61,9 @@ def load_env_file(beside: Path) -> None:
     hide_secrets_in_logs()
     at_start()
     for name, value in read_env_file(find_env_file(beside), []).items():
-        if value is not None and (name in SHARED or not is_setting(name)):
+        if value is not None and (name in SHARED or not setting_of(name)):
             with suppress(ValueError):  # no system has a variable with a `=` in its name
                 os.environ.setdefault(name, value)
-
-
-def is_setting(name: str) -> bool:
-    """Whether this is a setting of the kit, by any of its names."""
-    return name in SETTING_OF or name.startswith(HEADER)
 
 
 def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | None]:
@@ -79,8 +74,8 @@ def read_env_file(path: Path, problems: list[Finding]) -> Mapping[str, str | Non
     """
     if not os.path.lexists(path):
         return {}
-    bounds = f"64 KiB, {MOST_LINES:,} lines and {MOST_BLANKS} blanks in a row at the most"
-    fix = f"make {path} a file that you may read, in UTF-8, with {bounds}"
+    bounds = f"at most 64 KiB, {MOST_LINES:,} lines and {MOST_BLANKS} blanks in a row"
+    fix = f"make {path} a readable file in UTF-8, of {bounds}"
     with collect(problems, ".env cannot be read", fix):
         lines = parse_env_file(path)
         values = expand(lines)
@@ -188,7 +183,7 @@ def _remember_own_secrets(values: Mapping[str, str | None]) -> None:
 
     One that is also the value, or a part of the value, of something that is no secret is shown.
     """
-    own = {name: value for name, value in values.items() if value and not is_setting(name)}
+    own = {name: value for name, value in values.items() if value and not setting_of(name)}
     secrets = [value for name, value in own.items() if SECRET_NAME.search(name)]
     secrets += [password for value in own.values() for password in passwords(value)]
     not_secret = {*words_shown(own.items()), *words_shown(os.environ.items())}

@@ -36,6 +36,7 @@ from .settings import (
     Settings,
     SettingsError,
     Value,
+    setting_of,
     text_setting,
 )
 from .sources import collect, expand_home, read_file, read_profile
@@ -133,7 +134,7 @@ def _read_layer(
     """One source's values, without blank ones; relative paths start from `folder`."""
     values = []
     for name in _names_like_a_setting(source, layer, problems):
-        setting = _setting_of(name)
+        setting = setting_of(name)
         text = (layer[name] or "").strip()
         _remember_secrets(setting or name, text)
         if setting and (len(text) > LONGEST_VALUE or NOT_UTF8.search(text)):
@@ -159,15 +160,8 @@ def _names_like_a_setting(
         problems.append(error(f"{text} {MOST_HEADERS}", f"take {headers[-1]} and others away"))
     yield from headers[:MOST_HEADERS]
     yield from (name for name in names if name in SETTING_OF)
-    unknown = (name for name in names if SETTING_LIKE.match(name) and not _setting_of(name))
+    unknown = (name for name in names if SETTING_LIKE.match(name) and not setting_of(name))
     yield from islice(unknown, MOST_UNKNOWN)
-
-
-def _setting_of(name: str) -> str:
-    """The setting that goes by this name, or ""; headers are the same in any case."""
-    if name.startswith(HEADER):
-        return HEADER + name.removeprefix(HEADER).upper().replace("-", "_")
-    return SETTING_OF.get(name, "")
 
 
 def _remember_secrets(name: str, text: str) -> None:

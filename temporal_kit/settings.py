@@ -58,6 +58,13 @@ CLOUD_NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.(?!region$)[a-z0-9]
 LOCAL_ADDRESS = "localhost:7233"  # of `temporal server start-dev`
 
 
+def setting_of(name: str) -> str:
+    """The setting that goes by this name, or ""; headers are the same in any case."""
+    if name.startswith(HEADER):
+        return HEADER + name.removeprefix(HEADER).upper().replace("-", "_")
+    return SETTING_OF.get(name, "")
+
+
 def text_setting(setting: str) -> str:
     """TEMPORAL_API_KEY for TEMPORAL_API_KEY_FILE, and so on: two ways to set the same thing."""
     if setting.startswith(HEADER):

@@ -13,6 +13,13 @@ from temporalio.envconfig import ClientConfig
 
 from .findings import Finding, error
 
+KINDS = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 LARGEST_FILE = 2**20  # bytes; a bundle of the certificates of all CAs has a fifth of that
 LARGEST_SETTINGS = 2**16  # bytes of a `.env` or a TOML file
 MOST_NAMES = 20  # of what a message lists
@@ -46,19 +53,25 @@ def _without_value(line: str) -> str:
 
 def read_file(path: str | Path, largest: int = LARGEST_FILE) -> bytes:
     """The content of a regular file of so many bytes or less; raises `OSError` or `ValueError`."""
-    data, size = None, ""
-    if stat.S_ISREG(os.stat(path).st_mode):
-        # Without waiting, should a pipe have replaced it since. Its size is 0 in /proc.
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            now = os.fstat(file.fileno())
-            # None where there is nothing to read yet, as in /proc/kmsg.
-            data = file.read(largest + 1) if stat.S_ISREG(now.st_mode) else None
-    if data is not None and len(data) <= largest:
-        return data
-    if data is not None:
-        size = f": it has {max(now.st_size, len(data)):,} bytes"
-    most = "1 MiB" if largest == LARGEST_FILE else f"{largest // 1024} KiB"
-    raise ValueError(f"it is not a regular file of {most} or less{size}")
+    _refuse_what_is_no_file(os.stat(path).st_mode)
+    # Without waiting, should a pipe have replaced it since. Its size is 0 in /proc.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        now = os.fstat(file.fileno())
+        _refuse_what_is_no_file(now.st_mode)
+        data = file.read(largest + 1)
+    if data is None:  # as of /proc/kmsg
+        raise ValueError("it has nothing to read yet")
+    if len(data) > largest:
+        most = "1 MiB" if largest == LARGEST_FILE else f"{largest // 1024} KiB"
+        raise ValueError(f"it has {max(now.st_size, len(data)):,} bytes, and {most} are the most")
+    return data
+
+
+def _refuse_what_is_no_file(mode: int) -> None:
+    """Raise `ValueError` for a folder, a pipe and the like, by the mode that the system gives."""
+    for is_one, name in KINDS:
+        if is_one(mode):
+            raise ValueError(f"it is a {name}, not a file")
 
 
 def expand_home(path: str) -> str:

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .env_file import at_start, is_setting
+from .env_file import at_start
 from .findings import Failure, error, log
 from .reading import read_settings
 from .runtime import sdk_runtime
 from .server import Connect
-from .settings import LOCAL_ADDRESS, Settings, SettingsError
+from .settings import LOCAL_ADDRESS, Settings, SettingsError, setting_of
 from .stopping import protected_from_a_second_signal
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def run_worker_process(worker_file: Path, settings: Settings, watch: Path 
 
 def _local_environment(settings: Settings) -> dict[str, str]:
     """The environment in which a process connects as these settings say, whatever else is set."""
-    started_with = {name: value for name, value in at_start().items() if not is_setting(name)}
+    started_with = {name: value for name, value in at_start().items() if not setting_of(name)}
     names = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", *KEPT_SETTINGS)
     local = {name: settings.text(name) for name in names}
     return {**started_with, **local, "TEMPORAL_ENVIRONMENT_ONLY": "true"}

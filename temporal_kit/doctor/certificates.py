@@ -16,6 +16,7 @@ NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME
 CERT, KEY, CA = "CLIENT_CERT", "CLIENT_KEY", "SERVER_CA_CERT"
 FIELDS = {CERT: "client_cert", KEY: "client_private_key", CA: "server_root_ca_cert"}
 BEGIN, END = "-----BEGIN", "-----END"
+IS_A_PATH = "is a path, which belongs elsewhere"
 
 
 def pem_value(settings: Settings, kind: str) -> Value:
@@ -89,9 +90,7 @@ def check_certificates(settings: Settings, refused: str) -> Iterator[Finding]:
         if not pem or str(value) in refused:
             continue
         if fault := _fault(pem.decode(errors="replace"), block):
-            path = f"{value.setting.replace('_DATA', '_PATH')}=<that path>, and {value.removal}"
-            fix = path if "is a path" in fault else f"{value.name}=<a PEM with a {block}>"
-            yield error(f"{value} {fault}", fix)
+            yield error(f"{value} {fault}", *_fixes_of_pem(value, fault, block))
         else:
             sound.add(kind)
     if {CERT, KEY} <= sound:
@@ -104,6 +103,14 @@ def check_certificates(settings: Settings, refused: str) -> Iterator[Finding]:
             yield error(f"the CA certificate in {name} is damaged", f"{name}=<the CA's PEM file>")
 
 
+def _fixes_of_pem(value: Value, fault: str, block: str) -> list[str]:
+    """The lines that mend a PEM with this fault."""
+    by_path = value.setting.replace("_DATA", "_PATH")
+    if fault != IS_A_PATH or value.setting == by_path:
+        return [f"{value.name}=<a PEM with a {block}>"]
+    return [f"{by_path}=<that path>", f"and {value.removal}"]
+
+
 def _fault(text: str, block: str) -> str:
     """What is wrong with a PEM that is to have such a block; "" for nothing."""
     if "ENCRYPTED" in text and block == "PRIVATE KEY":
@@ -112,7 +119,9 @@ def _fault(text: str, block: str) -> str:
         return fault
     kinds = dict.fromkeys(re.findall("-----BEGIN ([A-Z0-9 ]+)-----", text))
     good = {block, f"RSA {block}", f"EC {block}"} & kinds.keys()
-    return "" if good else f"holds {', '.join(kinds)}, not {block}: swapped?"
+    held = ", ".join(kinds) or "no block with a proper name"
+    swapped = "CERTIFICATE" in held or held.replace("OPENSSH PRIVATE", "").endswith("PRIVATE KEY")
+    return "" if good else f"holds {held}, not {block}{': swapped?' if swapped else ''}"
 
 
 def _fault_of_pem(text: str) -> str:
@@ -134,7 +143,7 @@ def _fault_of_other(text: str) -> str:
     if "\ufffd" in text or "\0" in text:
         return "is not UTF-8 text: convert it from DER, PKCS#12 or UTF-16"
     if "\n" not in text and re.match(r"[~.]{0,2}/|[A-Z]:\\|[\w./-]+\.\w{3}\Z", text):
-        return "is a path, which belongs elsewhere"
+        return IS_A_PATH
     return "is not a PEM: it has no BEGIN line"
 
 
@@ -151,6 +160,8 @@ def _check_pair(settings: Settings) -> Iterator[Finding]:
         yield _judge_refused_pair(cert, pem_value(settings, KEY), problem.reason or "unreadable")
     except OSError:
         yield warning(f"{what} was not checked, which takes a file on this system")
+    except ValueError:  # a name in it that is no text
+        yield warning(f"{what} was not checked: Python cannot decode it")
     else:
         yield from _check_dates(found, what, fix, settings.on_cloud)
 
@@ -172,7 +183,8 @@ def _judge_refused_pair(cert: Value, key: Value, reason: str) -> Finding:
     """What OpenSSL has against a pair, such as KEY_VALUES_MISMATCH."""
     why = reason.replace("_", " ").lower()
     what, with_key = f"the client certificate in {cert.name}", f"the key in {key.name}"
-    fix = f"{cert.name} and {key.name}: both files of one issue, the client's own certificate first"
+    pair = f"{cert.name} and {key.name}"
+    fix = f"{pair}: the two files that were made together, the client's own certificate first"
     if "values mismatch" in why:  # each half may be right, and come from another place
         text = f"{what} ({cert.source}) and {with_key} ({key.source}) do not belong together"
     else:

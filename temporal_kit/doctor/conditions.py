@@ -5,11 +5,9 @@ Every condition takes an `Entry` and says whether it holds; none of them sees an
 
 import os
 import re
-import stat
 from ipaddress import ip_address
 
 from ..redaction import redact
-from ..sources import LARGEST_FILE
 from .entry import Entry
 from .values import is_number
 
@@ -70,30 +68,6 @@ def has_an_escape(entry: Entry) -> bool:
 def is_not_found_from_here(entry: Entry) -> bool:
     """A relative path that leads nowhere from the current folder."""
     return not os.path.isabs(entry.text) and not os.path.exists(entry.text)
-
-
-def is_a_folder(entry: Entry) -> bool:
-    """A path that names a folder."""
-    return stat.S_ISDIR(_status(entry.text).st_mode)
-
-
-def is_a_pipe(entry: Entry) -> bool:
-    """A path that names a pipe, as `<(command)` of a shell does."""
-    return stat.S_ISFIFO(_status(entry.text).st_mode)
-
-
-def is_too_large(entry: Entry) -> bool:
-    """A path that names a file larger than any key or certificate."""
-    status = _status(entry.text)
-    return stat.S_ISREG(status.st_mode) and status.st_size > LARGEST_FILE
-
-
-def _status(path: str) -> os.stat_result:
-    """What the system knows of a file: nothing but zeros, if it cannot be asked."""
-    try:
-        return os.stat(path)
-    except (OSError, ValueError):
-        return os.stat_result([0] * 10)
 
 
 # --- The API key --------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Lines of `.env` that have no effect, and files that are taken for it."""
 
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -7,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from dotenv.parser import Binding
+from dotenv.parser import Binding, parse_stream
 
-from ..env_file import expand, is_setting, parse_env_file
+from ..env_file import expand, parse_env_file
 from ..findings import Finding, warning
-from ..settings import HEADER, SETTING_OF, Settings, text_setting
+from ..settings import Settings, setting_of, text_setting
 from ..sources import MOST_NAMES
 from .values import text_of
 
@@ -55,19 +56,28 @@ def _find_other_names(env_file: Path) -> Iterator[Finding]:
 
 def _find_lines_behind_a_hash(settings: Settings, text: str) -> Iterator[Finding]:
     """Settings that are filled in behind their `#`, if nothing else sets them."""
-    lines = [line.lstrip("# \t") for line in text.splitlines() if line.lstrip().startswith("#")]
-    behind = []
     set_now = {text_setting(value.setting) for value in settings.values}
-    for name, value in ((line.partition("=")[0], line.partition("=")[2].strip()) for line in lines):
-        filled_in = value and not re.search(r"[<\s]", value) and value != EXAMPLES.get(name)
-        if filled_in and is_setting(name):
-            setting = name if name.startswith(HEADER) else SETTING_OF[name]
-            if text_setting(setting) not in set_now:
-                behind.append(name)
+    behind = {
+        name
+        for name, value in _read_behind_a_hash(text)
+        if setting_of(name)
+        and text_setting(setting_of(name)) not in set_now
+        and value != EXAMPLES.get(name)
+        and not re.search(r"[<\s]", value)
+    }
     if behind:
-        names = ", ".join(sorted(dict.fromkeys(behind))[:MOST_NAMES])
+        names = ", ".join(sorted(behind)[:MOST_NAMES])
         fix = "remove the # from the lines you filled in"
         yield warning(f"behind a # in .env, and so not set: {names}", fix)
+
+
+def _read_behind_a_hash(text: str) -> Iterator[tuple[str, str]]:
+    """Name and value of each line that would set something without its `#`."""
+    commented = [line.lstrip("# \t") for line in text.splitlines() if line.lstrip().startswith("#")]
+    for line in commented:
+        for binding in parse_stream(io.StringIO(line)):
+            if binding.key and binding.value:
+                yield binding.key, binding.value
 
 
 def _find_repeated_names(lines: list[Binding]) -> Iterator[Finding]:
@@ -98,8 +108,15 @@ def _find_other_env_files(env_file: Path) -> Iterator[Finding]:
     with suppress(FileNotFoundError):  # the current folder has been deleted
         for folder in (Path.cwd(), *Path.cwd().parents):
             other = folder / env_file.name
-            if other != env_file and HAS_SETTINGS.search(text_of(other)):
+            if not _is_same(other, env_file) and HAS_SETTINGS.search(text_of(other)):
                 yield _not_read(other, env_file)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, or would if it were there."""
+    with suppress(OSError, ValueError):
+        return one.samefile(other)
+    return one == other
 
 
 def _not_read(other: Path, env_file: Path) -> Finding:

@@ -27,11 +27,6 @@ def whole_path(entry: Entry) -> Lines:
     return (f"{entry.value.name}=<the whole path>",)
 
 
-def file_path(entry: Entry) -> Lines:
-    """As the core says it of a file that cannot be read."""
-    return (f"{entry.value.name}=<path of the file>",)
-
-
 def key_file(entry: Entry) -> Lines:
     """The setting that takes the path of a file with the key."""
     return (f"{KEY_FILE}=<that path>", f"and {entry.value.removal}")

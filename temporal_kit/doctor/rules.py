@@ -19,9 +19,7 @@ from .conditions import (
     has_an_escape,
     has_invisible_characters,
     has_other_characters,
-    is_a_folder,
     is_a_path,
-    is_a_pipe,
     is_a_placeholder,
     is_base64_of_a_jwt,
     is_more_than_the_key,
@@ -34,14 +32,12 @@ from .conditions import (
     is_reserved,
     is_secret,
     is_the_content,
-    is_too_large,
     is_too_long_for_the_server,
     is_utf16,
 )
 from .entry import Entry
 from .fixes import (
     content_as_text,
-    file_path,
     key_file,
     numeric_address,
     one_queue,
@@ -76,7 +72,6 @@ from .values import ADDRESS, API_KEY, KEY_FILE, METRICS, NAMESPACE, SERVER_NAME,
 TASK_QUEUE, DEPLOYMENT = "TEMPORAL_TASK_QUEUE", "TEMPORAL_DEPLOYMENT_NAME"
 GRACE, VERIFICATION = "TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS", "TEMPORAL_TLS_DISABLE_HOST_VERIFICATION"
 PATHS = (KEY_FILE, *(name for name in SETTINGS if name.endswith("_PATH")))
-FILES = (*PATHS, "TEMPORAL_CONFIG_FILE")
 # With a wrong one of these there is no connection to Temporal Cloud.
 VITAL = (ADDRESS, NAMESPACE, SERVER_NAME, API_KEY)
 
@@ -164,9 +159,6 @@ RULES = (
         r"has \ in double quotes, which changes it", single_quotes),
     Rule(PATHS, WARNING, is_not_found_from_here,
         "is looked for in the folder where the script runs", whole_path),
-    Rule(FILES, WARNING, is_a_folder, "is a folder, not a file", file_path),
-    Rule(FILES, WARNING, is_a_pipe, "is a pipe, not a file", file_path),
-    Rule(FILES, WARNING, is_too_large, "is a file of more than 1 MiB", file_path),
     # Any setting again
     Rule(plain_text, WARNING, has_invisible_characters, "has invisible characters"),
     # The API key

@@ -195,7 +195,7 @@ def test_the_environment_wins_over_env_file_over_profile_over_default(
 @linux  # with files that have no size
 def test_a_file_is_read_within_bounds_whatever_size_it_claims(read: Reader) -> None:
     read({"TEMPORAL_API_KEY_FILE": "/proc/kallsyms", "TEMPORAL_ADDRESS": "localhost:7233"})
-    assert "not a regular file of 1 MiB or less" in read.problems
+    assert "bytes, and 1 MiB are the most" in read.problems
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t", "\n", " \r\n "])
