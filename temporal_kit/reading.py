@@ -36,6 +36,7 @@ from .settings import (
     Settings,
     SettingsError,
     Value,
+    is_on,
     setting_of,
     text_setting,
 )
@@ -72,7 +73,7 @@ def collect_settings(
     """As `read_settings`, but what can be read is returned, with its problems."""
     hide_secrets_in_logs()
     problems: list[Finding] = []
-    environment_only = environ.get("TEMPORAL_ENVIRONMENT_ONLY", "").strip().lower() in ("true", "1")
+    environment_only = is_on(environ.get("TEMPORAL_ENVIRONMENT_ONLY", ""))
     path = find_env_file(env_file) if env_file and not environment_only else None
     values = _read_environment_and_env_file(environ, path, problems)
     if not environment_only:

@@ -65,6 +65,11 @@ def setting_of(name: str) -> str:
     return SETTING_OF.get(name, "")
 
 
+def is_on(switch: str) -> bool:
+    """Whether the text of a switch means that it is on."""
+    return switch.strip().lower() in ("true", "1")
+
+
 def text_setting(setting: str) -> str:
     """TEMPORAL_API_KEY for TEMPORAL_API_KEY_FILE, and so on: two ways to set the same thing."""
     if setting.startswith(HEADER):

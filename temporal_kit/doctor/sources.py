@@ -11,7 +11,7 @@ from shlex import quote
 from temporalio.envconfig import ClientConfig
 
 from ..findings import Finding, warning
-from ..settings import CERT, CERT_KEY, Settings
+from ..settings import CERT, CERT_KEY, Settings, is_on
 from ..sources import toml_path
 from .env_file import check_env_file
 from .values import CREDENTIALS, find_rivals, text_of
@@ -22,10 +22,11 @@ SECRET_ENDS = ("api_key", "apikey", "key_data", "token", "password", "authorizat
 
 def check_sources(settings: Settings) -> Iterator[Finding]:
     """Judge where settings come from."""
-    env_file, toml = settings.env_file, toml_path(settings.text("TEMPORAL_CONFIG_FILE"))
+    env_file, toml = settings.env_file, _toml_file(settings)
     if env_file:
         yield from check_env_file(settings, env_file)
-    yield from _check_toml(settings, toml)
+    if toml:
+        yield from _check_toml(settings, toml)
     for winner, value in find_rivals(settings):
         yield warning(f"{winner} wins over {value}", winner.removal, f"or {value.removal}")
     files = str(env_file or ""), toml, settings.text(CERT[0]), settings.text(CERT_KEY[0])
@@ -34,6 +35,12 @@ def check_sources(settings: Settings) -> Iterator[Finding]:
     for path in filter(_others_may_read, dict.fromkeys(paths)):
         text = f"{path} holds a secret, and other users of this machine may read it"
         yield warning(text, f"chmod 600 {quote(path)}")
+
+
+def _toml_file(settings: Settings) -> str:
+    """The TOML file that is read, or would be if it were there; "" if none is to be."""
+    switch = settings.text("TEMPORAL_ENVIRONMENT_ONLY")
+    return "" if is_on(switch) else toml_path(settings.text("TEMPORAL_CONFIG_FILE"))
 
 
 def _others_may_read(path: str) -> bool:
