@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NoReturn, cast
 
-from .ending import begin_exit_hooks, block_if_forced, watch_deadline
+from .ending import begin_exit_hooks, block_if_forced, process, watch_deadline
 from .findings import Failure, log
 from .known_errors import log_error
 from .known_secrets import remember_secrets
@@ -72,6 +72,10 @@ def run_script(
     raise_at_ctrl_c()
     try:
         code = asyncio.run(_run_to_the_end(begin, args.verbose))
+    except RuntimeError:  # no further thread can be started, by which asyncio ends its executor
+        if process.main_code is None:
+            raise
+        code = process.main_code
     finally:
         block_if_forced()
         atexit.register(begin_exit_hooks)  # the last one to be registered is the first to run
