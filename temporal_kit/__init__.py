@@ -4,7 +4,7 @@ These names, and `local_server` and `time_skipping` in `temporal_kit.testing`, s
 version; everything else in here may change. A later version replaces this folder whole.
 """
 
-from .uncaught import ctrl_c_without_traceback
+from .ctrl_c import ctrl_c_without_traceback
 
 with ctrl_c_without_traceback():  # importing takes 0.13 s
     from .credentials import follow_credentials

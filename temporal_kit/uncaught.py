@@ -6,24 +6,14 @@ those that they set later take the place of these.
 """
 
 import os
-import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import FunctionType, MethodType
 from typing import Any, TextIO
 
-
-@contextmanager
-def ctrl_c_without_traceback() -> Iterator[None]:
-    """Have Ctrl+C within this block end the process without a traceback, as a signal does."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _log_errors_of_the_main_thread()
-        raise
+from .ctrl_c import came_of_ctrl_c, end_as_by_ctrl_c
 
 
 def log_uncaught() -> None:
@@ -31,7 +21,8 @@ def log_uncaught() -> None:
 
     For scripts alone: pytest and programs of others show such things in their own way.
     """
-    _log_errors_of_the_main_thread()
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _log_error_in_main_thread
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = _log_error_in_thread
     if sys.unraisablehook is sys.__unraisablehook__:
@@ -40,35 +31,13 @@ def log_uncaught() -> None:
         warnings.showwarning = _log_warning
 
 
-def _log_errors_of_the_main_thread() -> None:
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = _log_error_in_main_thread
-
-
 def _log_error_in_main_thread(_: type[BaseException], error: BaseException, __: Any) -> None:
     """Log the error that ends the process, but for Ctrl+C, which has an exit code of Python's."""
     if isinstance(error, KeyboardInterrupt):
         return
-    # C code, such as what calls `__set_name__`, makes another error of it.
-    if _came_of_ctrl_c(error):
-        _end_as_by_ctrl_c()
+    if came_of_ctrl_c(error):
+        end_as_by_ctrl_c()
     _log(error)
-
-
-def _end_as_by_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.raise_signal(signal.SIGINT)
-
-
-def _came_of_ctrl_c(error: BaseException | None) -> bool:
-    """Whether Ctrl+C is what another error was raised for."""
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        seen.add(id(error))
-        error = error.__context__ if error.__cause__ is None else error.__cause__
-    return False
 
 
 def _log_error_in_thread(args: "threading.ExceptHookArgs") -> None:
@@ -80,7 +49,7 @@ def _log_error_in_thread(args: "threading.ExceptHookArgs") -> None:
 def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
     """Log an error that could not be raised, as in a `__del__`; Ctrl+C must not get lost there."""
     if isinstance(args.exc_value, KeyboardInterrupt):
-        _end_as_by_ctrl_c()
+        end_as_by_ctrl_c()
     elif args.exc_value is not None:
         _log(args.exc_value, f"{args.err_msg or 'Exception ignored in'} {_name(args.object)}: ")
 
