@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from .env_file import find_env_file, is_setting, read_env_file
+from .env_file import find_env_file, read_env_file
 from .redaction import remember_secret
-from .settings import HEADER, SECRET_NAME
+from .settings import HEADER, SECRET_NAME, SETTING_OF
 
 _env_files: list[Path] = []
 
@@ -30,5 +30,6 @@ def remember_secrets() -> None:
 
 def _remember(values: Mapping[str, str | None]) -> None:
     for name, value in values.items():
-        if value and is_setting(name) and (SECRET_NAME.search(name) or name.startswith(HEADER)):
+        secret = name in SETTING_OF and SECRET_NAME.search(name)
+        if value and (secret or name.startswith(HEADER)):
             remember_secret(value)
