@@ -1,5 +1,6 @@
 """Errors of the SDK that speak for themselves: told in a line or two, without a traceback."""
 
+import builtins
 import errno
 import traceback
 from pathlib import Path
@@ -8,13 +9,37 @@ from types import TracebackType
 from temporalio.service import RPCError
 
 from .explaining import causes, chain
-from .findings import Finding, error
+from .findings import Failure, Finding, error, log
+from .known_secrets import remember_secrets
 from .registration import is_the_owners, short_path
 
 SANDBOX_REFUSES = "Failed validating workflow"  # how the SDK's error begins
 
 
-def explain_known(problem: Exception) -> Finding | None:
+def log_error(problem: BaseException, verbose: bool = False, where: str = "") -> None:
+    """Log what has ended `main` or a thread: what is known in few words, a bug with its traceback.
+
+    `where` stands before the words; with `verbose` all have a traceback, and a whole one.
+    """
+    remember_secrets()
+    for single in without_groups(problem):
+        known = single if isinstance(single, Failure) else explain_known(single)
+        if known and not verbose:
+            log.error("%s%s", where, known)
+        else:
+            trace = single if verbose else owners_part(single)
+            log.error("%s%s", where, known or _in_words(single), exc_info=trace)
+
+
+def _in_words(problem: BaseException) -> str:
+    """An error and its causes, each on a line; only the name of one that cannot say what it is."""
+    try:
+        return "\n".join(causes(problem))
+    except Exception:  # of the owner's own `__str__`
+        return type(problem).__name__
+
+
+def explain_known(problem: BaseException) -> Finding | None:
     """What an error of the SDK means; None for one that is not known."""
     from temporalio.client import WorkflowFailureError
 
@@ -24,7 +49,7 @@ def explain_known(problem: Exception) -> Finding | None:
         return error(f"cannot write: {problem.strerror}")
     if isinstance(problem, RPCError):
         return error(f"the server answers {problem.status.name}: {problem.message}")
-    if str(problem).startswith(SANDBOX_REFUSES):
+    if type(problem) is RuntimeError and str(problem).startswith(SANDBOX_REFUSES):
         return _explain_sandbox(problem)
     if isinstance(problem, AttributeError) and problem.name == "intercept_client":
         text = (
@@ -34,7 +59,7 @@ def explain_known(problem: Exception) -> Finding | None:
     return None
 
 
-def _explain_sandbox(problem: Exception) -> Finding:
+def _explain_sandbox(problem: BaseException) -> Finding:
     """The line of a workflow's module that the sandbox refuses.
 
     The SDK names neither import nor line: they are in the traceback of the first cause.
@@ -49,15 +74,16 @@ def _explain_sandbox(problem: Exception) -> Finding:
     return error(text, fix, "or move it into an activity")
 
 
-def without_groups(problem: Exception) -> list[Exception]:
+def without_groups(problem: BaseException) -> list[BaseException]:
     """The error, or those in it if it is a group of errors, as a task group raises."""
-    inner = getattr(problem, "exceptions", None)  # ExceptionGroup is new in Python 3.11
-    if not isinstance(inner, tuple):
+    group = getattr(builtins, "BaseExceptionGroup", None)  # new in Python 3.11
+    if group is None or not isinstance(problem, group):
         return [problem]
+    inner: tuple[BaseException, ...] = problem.exceptions
     return [error for part in inner for error in without_groups(part)]
 
 
-def owners_part(problem: Exception) -> Exception:
+def owners_part(problem: BaseException) -> BaseException:
     """The error with only the owner's frames in its traceback, if there are any.
 
     Where it began and how it was reached is in their code; the SDK's and asyncio's frames between

@@ -26,10 +26,13 @@ class NeverBlockingHandler(QueueHandler):
     def __init__(self) -> None:
         self._records: queue.SimpleQueue[Any] = queue.SimpleQueue()
         super().__init__(self._records)
-        self._process = os.getpid()
-        self._writer = Writer(self._records, self)
-        self._writer.start()
         self._dropped = 0
+        self._process: int | None = os.getpid()
+        self._writer = Writer(self._records, self)
+        try:
+            self._writer.start()
+        except RuntimeError:  # no further thread can be started: each caller writes for itself
+            self._process = None
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record with its message complete, shortened if it is very long.
@@ -45,7 +48,7 @@ class NeverBlockingHandler(QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Put the record into the queue, or count it if too many wait there."""
-        if self._process != os.getpid():
+        if self._process != os.getpid() or sys.is_finalizing():  # there is no such thread
             self._writer.handle(record)
         elif self._records.qsize() >= MOST_WAITING:
             self._dropped += 1
@@ -64,7 +67,7 @@ class NeverBlockingHandler(QueueHandler):
 
     def flush(self) -> None:
         """Wait until all that waits is written, for 1 s at the most."""
-        if self._process == os.getpid():
+        if self._process == os.getpid() and not sys.is_finalizing():
             self._tell_of_dropped()
             written = threading.Event()
             self._records.put(written)

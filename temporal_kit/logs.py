@@ -9,12 +9,13 @@ import atexit
 import functools
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 from .explaining import causes
 from .log_handler import NeverBlockingHandler
 from .log_records import hide_secrets_in_logs
-from .redaction import escape_control_characters, redact
+from .redaction import escape_control_characters, hide_secrets, redact
 
 FORMAT = "%(levelname)s - %(message)s"
 LONGEST_LINE = 1000  # characters, of a traceback's line
@@ -37,6 +38,14 @@ def set_up_logging(verbose: bool, formatter: logging.Formatter | None = None) ->
     _keep_enabled()
     _end_lines_with_the_workflow_id()
     _configure_only_if_asked()
+    _tell_of_failing_handlers()
+
+
+def ensure_log() -> None:
+    """Have the kit's own log in place, should something be logged before the script has begun."""
+    if not isinstance(logging.lastResort, NeverBlockingHandler):
+        hide_secrets_in_logs()
+        _install_last_resort(PlainFormatter(FORMAT), everything=False)
 
 
 def _install_last_resort(formatter: logging.Formatter, everything: bool) -> None:
@@ -72,6 +81,24 @@ def _configure_only_if_asked() -> None:
             original(**options)
 
     logging.basicConfig = basic_config
+
+
+def _tell_of_failing_handlers() -> None:
+    """Have a record whose handler fails written to standard error, and say why it failed.
+
+    By default Python prints the record's arguments and a traceback there, as they are; and if
+    standard error is closed, that fails too, and each log call with it.
+    """
+
+    def handle_error(handler: logging.Handler, record: logging.LogRecord) -> None:
+        if logging.raiseExceptions and logging.lastResort:
+            failed = logging.makeLogRecord(vars(record) | {"exc_info": None, "exc_text": None})
+            problem = hide_secrets(repr(sys.exc_info()[1]))
+            text = f"{record.getMessage()} ({type(handler).__name__} failed: {problem})"
+            failed.msg, failed.args = text, None
+            logging.lastResort.handle(failed)
+
+    logging.Handler.handleError = handle_error  # type: ignore[method-assign,assignment]
 
 
 def flush_log() -> None:
@@ -139,9 +166,10 @@ class PlainFormatter(logging.Formatter):
         message, *rest = super().format(record).split("\n")
         if not record.exc_info:
             return "\n".join(map(escape_control_characters, (message, *rest)))
-        chain = list(causes(record.exc_info[1]))
-        if len(chain) > 1:  # people read the last line of a traceback
-            rest.append("; because of ".join(chain))
+        with suppress(Exception):  # of the owner's own `__str__`
+            chain = list(causes(record.exc_info[1]))
+            if len(chain) > 1:  # people read the last line of a traceback
+                rest.append("; because of ".join(chain))
         lines = [message, *(f"  {line}" for line in rest)]
         if len(lines) > MOST_LINES:
             half = MOST_LINES // 2

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -33,7 +34,7 @@ async def in_own_thread(function: Callable[[], Result]) -> Result:
             outcome = context.run(function), None
         except Exception as error:
             outcome = None, error  # type: ignore[assignment]
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop has been closed: the script has ended
             loop.call_soon_threadsafe(deliver, *outcome)
 
     threading.Thread(target=run, daemon=True, name=f"own thread of {function.__name__}").start()

@@ -137,7 +137,7 @@ def _read_layer(
     for name in _names_like_a_setting(source, layer, problems):
         setting = setting_of(name)
         text = (layer[name] or "").strip()
-        _remember_secrets(setting or name, text)
+        remember_if_secret(setting or name, text)
         if setting and (len(text) > LONGEST_VALUE or NOT_UTF8.search(text)):
             unfit = f"{name} ({source}) must be UTF-8 text of 64 KiB or less"
             problems.append(error(unfit, f"{name}=<your value>"))
@@ -165,7 +165,7 @@ def _names_like_a_setting(
     yield from islice(unknown, MOST_UNKNOWN)
 
 
-def _remember_secrets(name: str, text: str) -> None:
+def remember_if_secret(name: str, text: str) -> None:
     """Have `redact` hide this value if its name says that it is secret, and passwords in URLs."""
     if SECRET_NAME.search(name) or (name.startswith(HEADER) and SECRET_HEADER.search(name)):
         remember_secrets_in(text)

@@ -4,7 +4,9 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from inspect import getattr_static
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 # What `workflow.defn`, `activity.defn` and Nexus' operation decorators leave on what they decorate.
@@ -44,35 +46,51 @@ def unregistered(registered: Iterable[Any]) -> list[str]:
     known = {name for thing in registered for name in _names(thing)}
     modules = {_module(thing) for thing in registered} - {"__main__"}
     defined = [thing for module in modules for thing in _defined_in(module)]
-    if not any(hasattr(thing, WORKFLOW) for thing in registered):
-        defined = [thing for thing in defined if not hasattr(thing, WORKFLOW)]
+    if not any(_attribute(thing, WORKFLOW) for thing in registered):
+        defined = [thing for thing in defined if not _attribute(thing, WORKFLOW)]
     return sorted({name for thing in defined for name in _names(thing)} - known)
 
 
+def _attribute(thing: Any, name: str) -> Any:
+    """What stands under this name in an object or its class; None if nothing does.
+
+    No code of the object's is asked: a `__getattr__` of the owner's may answer anything, or raise.
+    """
+    if type(thing) is MethodType:
+        thing = thing.__func__
+    return getattr_static(thing, name, None)
+
+
 def _module(thing: Any) -> str:
-    """The module that something was defined in."""
-    owner = thing if isinstance(thing, type) or hasattr(thing, "__func__") else type(thing)
-    return str(getattr(thing if callable(thing) else owner, "__module__", owner.__module__))
+    """The module that something was defined in; for an object that of its class."""
+    if type(thing) is MethodType:
+        thing = thing.__func__
+    if type(thing) in (FunctionType, BuiltinFunctionType):
+        return str(thing.__module__)
+    return str(_attribute(thing, "__module__"))
 
 
 def _defined_in(module: str) -> Iterator[Any]:
     """What a module of the owner's defines, and what its classes do."""
     loaded = sys.modules.get(module)
-    if loaded is None or not is_the_owners(getattr(loaded, "__file__", None) or ""):
+    if not issubclass(type(loaded), ModuleType):  # the owner may put anything there
         return
-    for thing in vars(loaded).values():
-        if callable(thing) and getattr(thing, "__module__", "") == module:
+    names = dict(vars(loaded))
+    if not is_the_owners(str(names.get("__file__"))):
+        return
+    for thing in names.values():
+        if callable(thing) and _module(thing) == module:
             yield thing
-            if isinstance(thing, type):
-                yield from vars(thing).values()
+            if issubclass(type(thing), type):
+                yield from list(vars(thing).values())
 
 
 def _names(thing: Any) -> Iterator[str]:
     """The names by which a worker registers this, if it is something to register."""
     for mark in (WORKFLOW, ACTIVITY):
-        definition = getattr(thing, mark, None)
-        if name := getattr(definition, "name", None):
+        name = _attribute(_attribute(thing, mark), "name")
+        if isinstance(name, str):
             yield name
-    kind = thing if isinstance(thing, type) else type(thing)
-    if any(hasattr(part, NEXUS_OPERATION) for part in vars(kind).values()):
+    kind = thing if issubclass(type(thing), type) else type(thing)
+    if any(_attribute(part, NEXUS_OPERATION) for part in list(vars(kind).values())):
         yield kind.__name__

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .bound import bound
 from .findings import log
 
 STOP_SECONDS = 5.0  # for running work, at a restart; production gives it 30
@@ -22,11 +23,14 @@ async def keep_running(command: list[str], env: dict[str, str], watch: Path | No
     saves = _saves(watch) if watch else _never()
     with suppress(asyncio.CancelledError):  # told to stop
         while True:
-            process = await asyncio.create_subprocess_exec(*command, env=env)
-            try:
-                await _until_saved(process, saves)
-            finally:
-                await _stop(process)
+            with bound(command[0]) as program:
+                process = await asyncio.create_subprocess_exec(
+                    program, *command[1:], env=env, close_fds=False
+                )
+                try:
+                    await _until_saved(process, saves)
+                finally:
+                    await _stop(process)
 
 
 async def _until_saved(process: asyncio.subprocess.Process, saves: AsyncIterator[Any]) -> None:

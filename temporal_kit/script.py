@@ -15,22 +15,25 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import NoReturn, cast
 
-from .explaining import causes
+from .ending import begin_exit_hooks, block_if_forced, process, watch_deadline
 from .findings import Failure, log
-from .known_errors import explain_known, owners_part, without_groups
+from .known_errors import log_error
+from .known_secrets import remember_secrets
+from .limits import check_limits
 from .logs import flush_log, set_up_logging
 from .runtime import end_runtimes
 from .stopping import (
-    block_if_being_ended,
     cancel_on_signals,
     exit_code_when_cancelled,
-    ignore_signals,
+    raise_at_ctrl_c,
     start_exit_deadline,
 )
+from .streams import ensure_standard_streams
+from .uncaught import log_uncaught
+from .usage import parse_arguments
 from .watching import watch_loop
 
 Main = Callable[..., Awaitable[int | None]]
@@ -51,45 +54,46 @@ def run_script(
     Ctrl+C, SIGTERM and SIGHUP cancel `main`. A `Failure` is printed and ends with 1; any other
     exception is a bug, and is logged with its traceback.
     """
-    _ensure_standard_streams()
-    args = _parser(doc_or_parser).parse_args()
+    ensure_standard_streams()
+    log_uncaught()
+    remember_secrets()
+    args = parse_arguments(doc_or_parser)
     set_up_logging(args.verbose, formatter)
     # What has been imported need not be searched for garbage at the end: a ping takes 0.21 s of CPU
     # time with this, and 0.25 s without.
     gc.freeze()
-    atexit.register(ignore_signals)
+    try:
+        check_limits()
+    except Failure as problem:
+        log_error(problem)
+        sys.exit(1)
     takes_arguments = isinstance(doc_or_parser, argparse.ArgumentParser)
     begin = partial(main, args) if takes_arguments else main
-    code = asyncio.run(_run_to_the_end(begin, args.verbose))
-    block_if_being_ended()
+    raise_at_ctrl_c()
+    try:
+        code = asyncio.run(_run_to_the_end(begin, args.verbose))
+    except RuntimeError:  # no further thread can be started, by which asyncio ends its executor
+        if process.main_code is None:
+            raise
+        code = process.main_code
+    finally:
+        block_if_forced()
+        atexit.register(begin_exit_hooks)  # the last one to be registered is the first to run
     if not end_runtimes():  # a client is still referenced, and keeps threads of the SDK
         _exit_without_finalizing(code)
     sys.exit(code)
 
 
-def _parser(doc_or_parser: str | argparse.ArgumentParser | None) -> argparse.ArgumentParser:
-    """The parser, with the option that all scripts share; descriptions keep their line breaks."""
-    if isinstance(doc_or_parser, argparse.ArgumentParser):
-        parser = doc_or_parser
-    else:
-        parser = argparse.ArgumentParser(description=doc_or_parser)
-    if parser.formatter_class is argparse.HelpFormatter:
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    with suppress(argparse.ArgumentError):  # the script has a `--verbose` of its own
-        about = "log at debug level, with tracebacks"
-        parser.add_argument("--verbose", action="store_true", help=about)
-    return parser
-
-
 async def _run_to_the_end(main: Callable[[], Awaitable[int | None]], verbose: bool) -> int:
     """Await `main` and return the exit code; from then on the process has 3.5 s to exit."""
     loop = asyncio.get_running_loop()
+    watch_deadline(loop)
     threading.Thread(target=watch_loop, args=(loop,), daemon=True, name="watch loop").start()
     cancel_on_signals(cast("asyncio.Task[None]", asyncio.current_task()))
     code = await _exit_code_of(main, verbose)
     if not _flush():
         code = 1
-    start_exit_deadline(code, loop)
+    start_exit_deadline(code)
     return code
 
 
@@ -109,34 +113,13 @@ async def _exit_code_of(main: Callable[[], Awaitable[int | None]], verbose: bool
         return left.code if isinstance(left.code, int) else int(left.code is not None)
     except OSError as problem:
         if _flush():  # otherwise it is standard output that is broken, which has been logged
-            _log_error(problem, verbose)
+            log_error(problem, verbose)
         return 1
-    except Exception as problem:
-        _log_error(problem, verbose)
+    except KeyboardInterrupt:  # raised by the owner's code
+        return 130
+    except BaseException as problem:  # a panic of the SDK is no `Exception`
+        log_error(problem, verbose)
         return 1
-
-
-def _log_error(problem: Exception, verbose: bool) -> None:
-    """Log what has ended `main`: what is known in its own words, a bug with its traceback."""
-    for error in without_groups(problem):
-        known = error if isinstance(error, Failure) else explain_known(error)
-        if known and not verbose:
-            log.error("%s", known)
-        else:
-            text = str(known or "\n".join(causes(error)))
-            log.error("%s", text, exc_info=error if verbose else owners_part(error))
-
-
-def _ensure_standard_streams() -> None:
-    """Make sure that there are three standard streams, and that each of them takes any text."""
-    # os.open gives the lowest free number: without this, the next socket would get that of a
-    # standard stream that the parent process has closed.
-    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(spare, True)
-    os.close(spare)
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.reconfigure(errors="backslashreplace")
 
 
 def _flush() -> bool:

@@ -1,52 +1,33 @@
-"""How a script is told to stop, and how it ends in time whatever still runs in it.
-
-A signal cancels `main`. Whatever is still running at the deadline is named in the log, and the
-process exits all the same. A second signal ends it immediately.
-"""
+"""How a script is told to stop: a signal cancels `main`, and a second one ends the process."""
 
 import asyncio
-import atexit
-import faulthandler
-import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import Any
 
+from .ending import STOP_SIGNALS, end_within, process, within
 from .findings import log
-from .logs import flush_log
-from .watching import lines_running
 
-STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 SAME_WISH_SECONDS = 1.0  # in which a second signal says what the first one has said
 EXIT_SECONDS = 3.5  # for what still runs after `main` has been told to end, or has ended
-FORCED_EXIT_SECONDS = 1.4  # for exit handlers and the log, once the process is ended by force
+LOG_SECONDS = 0.3  # for a line in the log, whose lock somebody may hold
 
 
 @dataclass
 class _Stop:
-    """What is known of the end of this process."""
+    """What is known of how this process was told to stop."""
 
     grace_seconds: float = 0.0  # between a signal and the end of `main`
     asked_at: float = 0.0  # when the first signal came
-    signal_code: int | None = None  # the exit code of the first signal
-    main_code: int | None = None  # the exit code of `main`, once it has ended; it wins
     protected_blocks: int = 0  # how many blocks are running that a second signal must not cut short
-    by_force: threading.Lock = field(default_factory=threading.Lock)  # held once that has begun
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the process, as far as it is known."""
-        codes = [code for code in (self.main_code, self.signal_code) if code is not None]
-        return codes[0] if codes else 1
 
 
 _stop = _Stop()
@@ -76,40 +57,46 @@ def cancel_on_signals(task: "asyncio.Task[Any]") -> None:
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
-        if _stop.signal_code is None:
-            _stop.asked_at, _stop.signal_code = time.monotonic(), 128 + number
-            if _stop.main_code is None:  # else the process is about to exit anyway
+        if process.signal_code is None:
+            _stop.asked_at, process.signal_code = time.monotonic(), 128 + number
+            if process.main_code is None:  # else the process is about to exit anyway
+                end_within(_stop.grace_seconds + EXIT_SECONDS)
                 again = "" if _stop.protected_blocks else " (Ctrl+C again to end at once)"
-                log.info("Stopping...%s", again)
+                within(LOG_SECONDS, partial(log.info, "Stopping...%s", again))
                 loop.call_soon_threadsafe(task.cancel)
-                end_within(_stop.grace_seconds + EXIT_SECONDS, loop)
         elif time.monotonic() < _stop.asked_at + SAME_WISH_SECONDS:
             return  # launchers relay what the terminal has sent already
         elif not _stop.protected_blocks:
-            log.warning("Asked twice to stop: ending at once")
-            end_by_force(loop)
+            within(LOG_SECONDS, partial(log.warning, "Asked twice to stop: ending at once"))
+            end_within(0)
 
     listen_for_signals(on_signal)
 
 
+def raise_at_ctrl_c() -> None:
+    """Until signals are listened for, have Ctrl+C raise `KeyboardInterrupt`, as Python does.
+
+    `asyncio.run` would have it cancel `main` instead, and nobody could tell why.
+    """
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handler)
+
+
 def exit_code_when_cancelled() -> int:
     """The exit code of a script whose `main` was cancelled: 128 and the signal's number, or 1."""
-    if _stop.signal_code is None:
+    if process.signal_code is None:
         log.error("The script was cancelled, and not by a signal")
-    return _stop.exit_code
+    return process.code
 
 
-def start_exit_deadline(code: int, loop: asyncio.AbstractEventLoop) -> None:
+def start_exit_deadline(code: int) -> None:
     """`main` has ended: the process exits with this code, in 3.5 s at the latest."""
-    if not _stop.by_force.locked():
-        _stop.main_code = code
-        end_within(EXIT_SECONDS, loop)
-
-
-def block_if_being_ended() -> None:
-    """Never return if another thread is ending the process by force: there is one end."""
-    if _stop.by_force.locked():
-        threading.Event().wait()
+    process.main_code = code
+    end_within(EXIT_SECONDS)
 
 
 def listen_for_signals(on_signal: Callable[[int], None]) -> None:
@@ -159,44 +146,3 @@ def _current_wakeup_fd() -> int:
     current = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(current, warn_on_full_buffer=False)
     return current
-
-
-def ignore_signals() -> None:
-    """Keep the exit code, should a signal come while the interpreter shuts down."""
-    with suppress(ValueError):  # `end_by_force` runs this in another thread, and ends at once
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
-
-def end_within(seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-    """Exit within this many seconds, whatever still runs in this process."""
-    _exit_without_the_interpreter_within(seconds + 1)
-    timer = threading.Timer(seconds, end_by_force, [loop])
-    timer.daemon = True
-    timer.start()
-
-
-def _exit_without_the_interpreter_within(seconds: float) -> None:
-    """The last resort: it needs no interpreter lock, and names the line that holds it."""
-    with suppress(ValueError, OSError, AttributeError, RuntimeError):  # no usable standard error
-        faulthandler.dump_traceback_later(seconds, exit=True)
-
-
-def end_by_force(loop: asyncio.AbstractEventLoop) -> None:
-    """Exit now: log what is still running, kill child processes, run the exit handlers."""
-    first = _stop.by_force.acquire(blocking=False)
-    if not first:
-        return  # another thread is doing this already
-    try:
-        _exit_without_the_interpreter_within(FORCED_EXIT_SECONDS)
-        lines = dict.fromkeys(filter(None, lines_running(loop)))
-        for line in lines or ("nothing that is a line of your code",):
-            log.warning("Left running: %s", line)
-        logging.disable(logging.CRITICAL)  # what fails from here on fails because we end it
-        if multiprocessing := sys.modules.get("multiprocessing"):
-            for child in multiprocessing.active_children():
-                child.kill()
-        atexit._run_exitfuncs()
-        flush_log()
-    finally:
-        os._exit(_stop.exit_code)  # flushing standard output could block

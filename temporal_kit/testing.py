@@ -9,10 +9,11 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .bound import bound
 from .env_file import at_start
 from .findings import Failure, error, log
 from .reading import read_settings
@@ -73,14 +74,16 @@ async def local_server(
     if default_ports:
         ports = {"port": PORT, "ui": True, "ui_port": UI_PORT}
         _refuse_taken_ports()
-    with protected_from_a_second_signal(STOP_SECONDS):
-        async with await _start_server(ports, db) as server:
+    with protected_from_a_second_signal(STOP_SECONDS), _bound("temporal") as program:
+        async with await _start_server(program, ports, db) as server:
             address = server.client.service_client.config.target_host
             settings = _settings_for(address, load_settings)
             yield LocalServer(await connect(settings), settings)
 
 
-async def _start_server(ports: Mapping[str, Any], db: str | None) -> "WorkflowEnvironment":
+async def _start_server(
+    program: str | None, ports: Mapping[str, Any], db: str | None
+) -> "WorkflowEnvironment":
     """The development server; raises `Failure` if it cannot be started."""
     from temporalio.testing import WorkflowEnvironment
 
@@ -88,7 +91,7 @@ async def _start_server(ports: Mapping[str, Any], db: str | None) -> "WorkflowEn
         return await WorkflowEnvironment.start_local(
             **ports,
             runtime=sdk_runtime(),
-            dev_server_existing_path=_find_program("temporal"),
+            dev_server_existing_path=program,
             dev_server_database_filename=db,
             dev_server_log_level="error",
             dev_server_extra_args=["--output", "none"],  # its banner is not a result
@@ -129,16 +132,22 @@ async def time_skipping(**client_options: Any) -> "AsyncIterator[WorkflowEnviron
     from temporalio.testing import WorkflowEnvironment
 
     options = {key: client_options[key] for key in TIME_SKIPPING_OPTIONS if key in client_options}
-    async with await WorkflowEnvironment.start_time_skipping(
-        **{"runtime": sdk_runtime(), **options},
-        test_server_existing_path=_find_program("temporal-test-server"),
-    ) as environment:
-        yield environment
+    with _bound("temporal-test-server") as program:
+        async with await WorkflowEnvironment.start_time_skipping(
+            **{"runtime": sdk_runtime(), **options}, test_server_existing_path=program
+        ) as environment:
+            yield environment
 
 
 def _find_program(name: str) -> str | None:
     """A program beside the interpreter, where packages put theirs, else on PATH."""
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+
+
+def _bound(name: str) -> AbstractContextManager[str | None]:
+    """What to start in place of a program so that it ends with us; None if there is none."""
+    program = _find_program(name)
+    return bound(program) if program else nullcontext()
 
 
 def _refuse_taken_ports() -> None:

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from temporal_kit import Settings, read_settings
+from temporal_kit.known_errors import log_error
 from temporal_kit.logs import FORMAT, PlainFormatter
-from temporal_kit.script import _log_error
 
 from .delivered import delivered
 
@@ -112,7 +112,7 @@ def start_script(
         except asyncio.CancelledError:
             script.code = 130
         except Exception as problem:
-            _log_error(problem, verbose)
+            log_error(problem, verbose)
             script.code = 1
 
     return script, asyncio.create_task(run())

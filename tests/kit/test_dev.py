@@ -82,7 +82,7 @@ def test_saved_code_runs_and_server_and_data_stay(alone: Reader) -> None:
             assert "Completed" in run(number) or "COMPLETED" in run(number).upper()
         write(file, "def broken(\n")
         serving.wait_for("The worker has ended with code 1")
-        assert serving.stderr.count("SyntaxError") == 1
+        assert serving.stderr.count("ERROR - SyntaxError") == 1
         write(file, code(SAVES + 1))
         shown = alone.until(f"temporal workflow describe --workflow-id v{SAVES + 1}", "COMPLETED")
         assert "COMPLETED" in shown.upper()

@@ -320,3 +320,47 @@ def test_what_is_dropped_is_counted_and_told(monkeypatch: pytest.MonkeyPatch) ->
         f"{lost} log records dropped: standard error is not read fast enough\n",
         "later\n",
     ]
+
+
+FAILING = """
+import logging, os, sys
+sys.path.insert(0, {root!r})
+from temporal_client import load_settings
+from temporal_kit import run_script
+
+key = load_settings().api_key
+way = sys.argv.pop(1)
+
+class Fails(logging.Handler):
+    def emit(self, record):
+        try:
+            raise ValueError("cannot send " + key)
+        except ValueError:
+            self.handleError(record)
+
+async def main():
+    logging.getLogger().addHandler(Fails() if way == "fails" else logging.StreamHandler())
+    if way == "closed":
+        sys.stderr.close()
+    if way == "closed descriptor":
+        os.close(2)
+        os.open("said", os.O_WRONLY | os.O_CREAT)
+    logging.warning("hello %s", key)
+    logging.warning("hello again")
+    print("whole")
+
+run_script(main, None)
+"""
+
+
+@pytest.mark.parametrize("way", ["fails", "closed", "closed descriptor"])
+def test_a_handler_that_fails_is_told_and_fails_no_log_call(kit: Kit, way: str) -> None:
+    (kit.root / "failing.py").write_text(FAILING.format(root=str(kit.root)))
+    settings = env(ADDRESS="h:1", API_KEY=API_KEY, TLS="false")
+    done = kit.start("failing.py", way, cwd=kit.root, **settings)
+    assert (done.wait(), done.stdout) == (0, "whole\n"), done.stderr
+    assert API_KEY not in done.stderr
+    assert "Traceback" not in done.stderr
+    if way == "fails":
+        told = "WARNING - hello (hidden) (Fails failed: ValueError('cannot send (hidden)'))\n"
+        assert done.stderr.startswith(told)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from .cases import env
+from .guides import Reader
 from .kit import LOCAL, Kit, RunningScript, temporal
-from .marks import posix, slow
+from .marks import linux, posix, slow
 from .pings import wait_until
 
 pytestmark = posix
@@ -67,8 +68,8 @@ def test_a_server_on_path_serves_where_none_is_beside_the_interpreter(
     path = f"{on_path.parent}{os.pathsep}/usr/bin:/bin"
     alone = kit.env(PATH=path, PYTHONPATH=sysconfig.get_path("purelib"))
     with RunningScript([str(python), str(kit.root / LOCAL)], alone) as running:
-        wait_for_server_process(running)
-        assert any(str(on_path) in command for command in running.left())
+        started = f" {on_path} server"
+        wait_until(lambda: any(started in one for one in running.left()), "a server", 30)
         expect_ok(running)
 
 
@@ -135,3 +136,21 @@ def test_stopped_right_at_the_start_it_leaves_nothing_behind(
         assert code in (-number, 128 + number, 0) or early, running.stderr
         assert running.stdout == ("" if code else "ok\n")
         running.expect_nothing_left()
+
+
+@slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_takes_its_server_along(kit: Kit, moment: str) -> None:
+    running = kit.start(LOCAL)
+    MOMENTS[moment](running)
+    running.signal(signal.SIGKILL)
+    running.expect_nothing_left()
+
+
+@slow
+@linux
+def test_killed_while_it_serves_it_takes_server_and_worker_along(alone: Reader) -> None:
+    running = alone.start("exec python scripts/run_local.py --serve --no-reload")
+    running.wait_for("Worker running")
+    running.signal(signal.SIGKILL)
+    running.expect_nothing_left()

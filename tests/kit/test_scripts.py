@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from temporal_kit import Failure
+from temporal_kit.limits import check_limits
 
 from .cases import DATA, NO_PAIR, PAIR, filled
 from .delivered import delivered
@@ -87,6 +91,26 @@ def test_that_no_worker_polls_is_told_within_seconds(kit: Kit, here: Settings) -
     assert "no answer" in expect_failure(ping)
     told = f"no worker polls the task queue '{queue}' in namespace 'default'\n  → python"
     assert f"WARNING - ⚠ {told}" in ping.stderr
+
+
+@posix
+def test_too_few_open_files_or_threads_are_explained(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ["/bin/sh", "-c", 'ulimit -n 24; exec "$0" "$@"']
+    said = expect_failure(kit.start(PING, within=few))
+    assert said.startswith("ERROR - ✗ this system lets the process open fewer than 40 more files")
+    assert "\n  → ulimit -n 1024\n" in said
+    started = []
+
+    def start(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) > 3:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(Failure, match=r"fewer than 11 more threads\n  → ulimit -u 4096"):
+        check_limits()
 
 
 FAILING = """

@@ -1,0 +1,68 @@
+"""Binds a program's life to this process: whatever ends this one, SIGKILL too, ends that one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shlex import quote
+
+# Becomes the program. Beside it a shell waits at a pipe whose other end this process alone holds:
+# once that is closed without a word, it ends the program.
+LAUNCHER = """#!/bin/sh
+rm -f "$0"
+(
+    trap '' HUP INT TERM
+    exec </dev/fd/{pipe} || exit
+    read -r _ || kill $$
+) >/dev/null 2>&1 &
+exec {program} "$@"
+"""
+
+_pipes: set[int] = set()  # our ends, which no child must hold
+
+
+@contextmanager
+def bound(program: str) -> Iterator[str]:
+    """Yields what to start within this block, once, in place of a program so that it ends with us.
+
+    For what starts a program by its path alone, as the SDK does; inheritable descriptors must be
+    left open. Linux could end a child by itself (PR_SET_PDEATHSIG), but would do so when the thread
+    ends that has started it. Where this does not work, as on Windows, it is the program itself.
+    """
+    if os.name != "posix":
+        yield program
+        return
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)
+    _pipes.add(writer)
+    launcher = _write_launcher(program, reader)
+    try:
+        yield str(launcher) if os.access(launcher, os.X_OK) else program
+    finally:
+        launcher.unlink(missing_ok=True)
+        os.write(writer, b"\n")
+        _pipes.discard(writer)
+        os.close(writer)
+        os.close(reader)
+
+
+def _write_launcher(program: str, pipe: int) -> Path:
+    """A script that becomes the program; it removes itself once it runs."""
+    descriptor, name = tempfile.mkstemp(prefix="start-", suffix=".sh")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(LAUNCHER.format(program=quote(program), pipe=pipe))
+    path = Path(name)
+    path.chmod(0o700)
+    return path
+
+
+def _close_in_a_fork() -> None:
+    """A forked child, as of a process pool, must not keep the pipe open when we are gone."""
+    for writer in _pipes:
+        with suppress(OSError):
+            os.close(writer)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_a_fork)
