@@ -7,8 +7,6 @@
 Exits with 1 if no ping can run, else with 0. Secrets are never shown.
 """
 
-import argparse
-import shlex
 import sys
 from pathlib import Path
 
@@ -20,6 +18,9 @@ from temporal_kit import load_env_file
 # Puts your own variables of .env into os.environ, which the imports below may read. Temporal's
 # settings are not among them: load_settings() reads those.
 load_env_file(ROOT / ".env")
+
+import argparse
+import shlex
 
 from temporal_client import get_temporal_client, load_settings
 from temporal_kit import SettingsError, check, run_script

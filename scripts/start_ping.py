@@ -3,12 +3,7 @@
 Exits with 0, with 1 if the ping failed, and with 130 on Ctrl+C.
 """
 
-import argparse
-import asyncio
-import logging
 import sys
-import uuid
-from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +14,12 @@ from temporal_kit import load_env_file
 # Puts your own variables of .env into os.environ, which the imports below may read. Temporal's
 # settings are not among them: load_settings() reads those.
 load_env_file(ROOT / ".env")
+
+import argparse
+import asyncio
+import logging
+import uuid
+from datetime import timedelta
 
 from temporalio.client import Client
 

@@ -74,7 +74,9 @@ def causes(problem: BaseException | None) -> Iterator[str]:
     """An error and its causes, one line each: with the SDK, the last ones tell the most."""
     for cause in chain(problem):
         late = "no answer in time" if isinstance(cause, asyncio.TimeoutError) else ""
-        text = first_line(str(cause)) or late
+        text = ""
+        with suppress(Exception):  # of the owner's own `__str__`
+            text = first_line(str(cause)) or late
         yield f"{type(cause).__name__}: {redact(text, LONGEST_CAUSE)}"
 
 

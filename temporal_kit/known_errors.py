@@ -3,6 +3,7 @@
 import builtins
 import errno
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from .findings import Failure, Finding, error, log
 from .known_secrets import remember_secrets
 from .registration import is_the_owners, short_path
 
+CONVERTER = "temporalio.converter"  # the SDK's module for payloads
 SANDBOX_REFUSES = "Failed validating workflow"  # how the SDK's error begins
 
 
@@ -28,15 +30,7 @@ def log_error(problem: BaseException, verbose: bool = False, where: str = "") ->
             log.error("%s%s", where, known)
         else:
             trace = single if verbose else owners_part(single)
-            log.error("%s%s", where, known or _in_words(single), exc_info=trace)
-
-
-def _in_words(problem: BaseException) -> str:
-    """An error and its causes, each on a line; only the name of one that cannot say what it is."""
-    try:
-        return "\n".join(causes(problem))
-    except Exception:  # of the owner's own `__str__`
-        return type(problem).__name__
+            log.error("%s%s", where, known or "\n".join(causes(single)), exc_info=trace)
 
 
 def explain_known(problem: BaseException) -> Finding | None:
@@ -56,22 +50,46 @@ def explain_known(problem: BaseException) -> Finding | None:
             f"{type(problem.obj).__name__} in client_options() is an interceptor for workers alone"
         )
         return error(text, "interceptors=[...] in create_worker, in workers/worker.py")
-    return None
+    return _explain_payload(problem)
+
+
+def _explain_payload(problem: BaseException) -> Finding | None:
+    """Data that the SDK's converter can make nothing of, and the line that asked for it.
+
+    None for what the converter has not raised.
+    """
+    *_, (frame, _) = [(None, 0), *traceback.walk_tb(problem.__traceback__)]
+    if frame is None or not frame.f_globals.get("__name__", "").startswith(CONVERTER):
+        return None
+    *_, line = ["", *_owners_lines(problem)]
+    said = f"{line}{next(causes(problem))}"
+    if "Unknown payload encoding" in said:
+        text = f"{said}: it was encoded by a codec that client_options() does not have"
+        return error(text, "data_converter=<the one with that codec> in client_options()")
+    text = f"{said}: the data is of another type than the code here expects"
+    return error(text, "start the worker anew, or find out whose worker polls this task queue")
 
 
 def _explain_sandbox(problem: BaseException) -> Finding:
     """The line of a workflow's module that the sandbox refuses.
 
-    The SDK names neither import nor line: they are in the traceback of the first cause.
+    The SDK names neither import nor line: they are in the tracebacks of the causes.
     """
-    *_, cause = chain(problem)
-    said = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
+    errors = chain(problem)
+    *_, said = causes(problem)
     text = f"{problem}: {said}"
-    for frame in traceback.extract_tb(cause.__traceback__):
-        if is_the_owners(frame.filename) and Path(frame.filename).name != "temporal_client.py":
-            text = f"{short_path(frame.filename)}, line {frame.lineno}: {frame.line}: {said}"
+    # Packages such as pandas raise another error on the way: then the line is in that one's.
+    for line in [line for cause in errors for line in _owners_lines(cause)]:
+        text = f"{line}{said}"
     fix = "with workflow.unsafe.imports_passed_through():   # around it, if it is an import"
     return error(text, fix, "or move it into an activity")
+
+
+def _owners_lines(problem: BaseException) -> Iterator[str]:
+    """`file, line 1: source: ` for each line of the owner's in a traceback, from the outside in."""
+    for frame in traceback.extract_tb(problem.__traceback__):
+        if is_the_owners(frame.filename) and Path(frame.filename).name != "temporal_client.py":
+            yield f"{short_path(frame.filename)}, line {frame.lineno}: {frame.line}: "
 
 
 def without_groups(problem: BaseException) -> list[BaseException]:

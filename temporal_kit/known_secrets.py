@@ -30,5 +30,5 @@ def remember_secrets() -> None:
 
 def _remember(values: Mapping[str, str | None]) -> None:
     for name, value in values.items():
-        if value and setting_of(name):
-            remember_if_secret(name, value)
+        if value and (setting := setting_of(name)):
+            remember_if_secret(setting, value)

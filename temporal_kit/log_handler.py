@@ -11,6 +11,8 @@ from contextlib import suppress
 from logging.handlers import QueueHandler, QueueListener
 from typing import Any
 
+from .redaction import hide_secrets
+
 MOST_WAITING = 10_000  # records; beyond that they are dropped, counted and told
 LONGEST_MESSAGE = 65_536  # characters
 DRAIN_SECONDS = 1.0
@@ -109,6 +111,9 @@ def _write(data: bytes) -> None:
 
 
 def _shortened(text: str) -> str:
-    """The text, or its beginning and end if it is very long."""
+    """The text, or its beginning and end if it is very long, secrets hidden before the cut."""
     half = LONGEST_MESSAGE // 2
-    return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} [cut] {text[-half:]}"
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    hidden = hide_secrets(text)
+    return f"{hidden[:half]} [cut] {hidden[-half:]}"

@@ -173,13 +173,14 @@ def escape_control_characters(text: str) -> str:
     )
 
 
-def printable(result: str) -> str:
+def printable(result: object) -> str:
     """A result, ready for `print`: as it is, or with control characters escaped on a terminal.
 
     What a workflow answers is data: a program that reads standard output gets every byte of it, but
     it must not move a person's cursor or rename their window.
     """
-    return escape_control_characters(result) if for_a_terminal() else result
+    text = str(result)
+    return escape_control_characters(text) if for_a_terminal() else text
 
 
 def for_a_terminal() -> bool:

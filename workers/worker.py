@@ -7,13 +7,8 @@ For a second worker, copy this file, and change TASK_QUEUE and the two lists. Pi
 --task-queue for it.
 """
 
-import logging
 import sys
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -23,6 +18,12 @@ from temporal_kit import load_env_file
 # Puts your own variables of .env into os.environ, which the imports below may read. Temporal's
 # settings are not among them: load_settings() reads those.
 load_env_file(ROOT / ".env")
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior

@@ -456,3 +456,56 @@ def test_what_a_workflow_cannot_do_is_named_with_its_line(kit: Kit, here: dict[s
     for n, (name, missing) in enumerate(zip(names, FORBIDDEN.values(), strict=True)):
         asyncio.run(begin(here["TEMPORAL_ADDRESS"], name, task_queue=here["TEMPORAL_TASK_QUEUE"]))
         worker.wait_for(f"workflows/forbidden.py, line {8 + 6 * n}: a workflow has no {missing}: ")
+
+
+ODD_ANSWERS = """
+import dataclasses
+from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import DataConverter, PayloadCodec
+
+class Sealed(PayloadCodec):
+    async def encode(self, payloads):
+        return [Payload(metadata={{"encoding": b"binary/sealed"}}, data=b"x") for _ in payloads]
+
+    async def decode(self, payloads):
+        return list(payloads)
+
+CONVERTER = dataclasses.replace(DataConverter.default, payload_codec=Sealed())
+
+@workflow.defn(name="PingWorkflow")
+class Odd:
+    @workflow.run
+    async def run(self):
+        return {answer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "sealed", "told"),
+    [
+        ("'ok'", True, "'Unknown payload encoding binary/sealed': it was encoded by a codec that"),
+        ("{'a': 1}", False, "the data is of another type than the code here expects"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_told_with_its_line(
+    kit: Kit, here: dict[str, Any], answer: str, sealed: bool, told: str
+) -> None:
+    write(kit.root / "workflows" / "odd.py", ODD_ANSWERS.format(answer=answer))
+    text = kit.worker.read_text("utf-8")
+    text = text.replace("ping_workflow import PingWorkflow", "odd import CONVERTER, Odd")
+    text = text.replace("[PingWorkflow]", "[Odd]")
+    if sealed:
+        text = text.replace(
+            "await get_temporal_client(settings, ",
+            "await get_temporal_client(settings, data_converter=CONVERTER, ",
+        )
+    write(kit.worker, text)
+    kit.work(**here)
+    ping = kit.start(PING, "--timeout", "10", **here)
+    assert ping.wait() == 1
+    assert re.search(
+        r"✗ scripts/start_ping\.py, line \d+: .*handle\.result\(\): .*Error: ", ping.stderr
+    )
+    assert told in ping.stderr
+    assert "Traceback" not in ping.stderr
