@@ -19,16 +19,19 @@ rm -f "$0"
 exec {program} "$@"
 """
 
+NOTHING_TO_END = b"\n"  # said at the end of the block: what still runs then was left running
+
 _pipes: set[int] = set()  # our ends, which no child must hold
 
 
 @contextmanager
 def bound(program: str) -> Iterator[str]:
-    """Yields what to start within this block, once, in place of a program so that it ends with us.
+    """Yield the path of a command that runs `program`, but is ended when this process dies.
 
-    For what starts a program by its path alone, as the SDK does; inheritable descriptors must be
-    left open. Linux could end a child by itself (PR_SET_PDEATHSIG), but would do so when the thread
-    ends that has started it. Where this does not work, as on Windows, it is the program itself.
+    The command inherits the reading end of a pipe, and we keep the other: once that is closed
+    without a word, we are gone. It may be started once, with inheritable descriptors left open.
+    Linux could end a child by itself (PR_SET_PDEATHSIG), but would also do so when the thread that
+    started it ends. Where this does not work, as on Windows, the path is the program's own.
     """
     if os.name != "posix":
         yield program
@@ -41,7 +44,7 @@ def bound(program: str) -> Iterator[str]:
         yield str(launcher) if os.access(launcher, os.X_OK) else program
     finally:
         launcher.unlink(missing_ok=True)
-        os.write(writer, b"\n")
+        os.write(writer, NOTHING_TO_END)
         _pipes.discard(writer)
         os.close(writer)
         os.close(reader)

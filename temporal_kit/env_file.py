@@ -35,7 +35,7 @@ def find_env_file(beside: Path) -> Path:
     The project's folder is the nearest one with a pyproject.toml or a .git. Without such a folder
     only `beside` counts.
     """
-    here = beside.parent
+    here = Path(os.path.abspath(beside)).parent
     for project in (here, *here.parents):
         if any(os.path.exists(project / mark) for mark in PROJECT_MARKS):
             within = [folder for folder in (here, *here.parents) if folder.is_relative_to(project)]
@@ -137,17 +137,17 @@ def _pieces(value: str, known: Mapping[str, str | None]) -> Iterator[str]:
 
 
 def _find_opening(text: str) -> int:
-    """Where the `${` is that a `}` behind this text closes; below zero if there is none.
+    r"""Where the `${` is that a `}` behind this text closes; below zero if there is none.
 
-    It is the first one behind which no `:` stands but that of `:-`.
+    python-dotenv finds it by a pattern, `\$\{[^}:]*(:-[^}]*)?\}`, which takes quadratic time.
     """
     at = text.find("${")
     while at >= 0:
         colon = text.find(":", at)
         if colon < 0 or text.startswith(":-", colon):
-            break
-        at = text.find("${", colon)
-    return at
+            return at
+        at = text.find("${", colon)  # no name has a colon in it: look behind it
+    return -1
 
 
 def _find_unparsed_lines(

@@ -83,7 +83,7 @@ def causes(problem: BaseException | None) -> Iterator[str]:
 def chain(problem: BaseException | None) -> list[BaseException]:
     """An error and its causes, the root cause last; each once, though they may form a circle."""
     found: list[BaseException] = []
-    while problem is not None and problem not in found:
+    while problem is not None and not any(problem is known for known in found):
         found.append(problem)
         problem = problem.__cause__
     return found

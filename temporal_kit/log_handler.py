@@ -95,7 +95,8 @@ class Writer(QueueListener):
         try:
             data = self._handler.format(record).encode(self._encoding, "backslashreplace")
         except Exception as problem:  # the owner's formatter has failed
-            text = f"{record.levelname} - {record.getMessage()} (the formatter failed: {problem!r})"
+            why = f"the formatter failed: {_without_secrets(problem)}"
+            text = f"{record.levelname} - {record.getMessage()} ({why})"
             data = text.encode(self._encoding, "backslashreplace")
         with suppress(OSError, ValueError):  # its reader is gone, or the disk is full
             _write(data + b"\n")
@@ -108,6 +109,14 @@ def _write(data: bytes) -> None:
             data = data[os.write(2, data) :]
         except BlockingIOError:  # whoever started us has set it so
             select.select([], [2], [])
+
+
+def _without_secrets(problem: Exception) -> str:
+    """An error as Python shows it, secrets hidden; its name, if it cannot be shown."""
+    try:
+        return hide_secrets(repr(problem))
+    except Exception:
+        return type(problem).__name__
 
 
 def _shortened(text: str) -> str:

@@ -34,8 +34,10 @@ async def in_own_thread(function: Callable[[], Result]) -> Result:
             outcome = context.run(function), None
         except Exception as error:
             outcome = None, error  # type: ignore[assignment]
+        except BaseException as error:  # `sys.exit()` of the owner's, or a panic of the SDK
+            outcome = None, RuntimeError(repr(error))  # type: ignore[assignment]
         with suppress(RuntimeError):  # the loop has been closed: the script has ended
             loop.call_soon_threadsafe(deliver, *outcome)
 
-    threading.Thread(target=run, daemon=True, name=f"own thread of {function.__name__}").start()
+    threading.Thread(target=run, daemon=True, name="own thread").start()
     return await answer

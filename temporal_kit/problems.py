@@ -17,6 +17,7 @@ from .settings import (
     HEADER,
     SETTING_OF,
     Settings,
+    Value,
     text_setting,
 )
 
@@ -32,6 +33,7 @@ GRPC_TARGET = re.compile(
     re.I,
 )
 SCHEMES_OF_HOSTS = ("dns", "passthrough", "ipv4", "ipv6")
+PORT = re.compile(r":\d*$")
 ENDPOINT = re.compile(r".+\.([a-z0-9]{5,}|region)\.tmprl\.cloud|.+\.api\.temporal\.io", re.I)
 
 
@@ -77,31 +79,48 @@ def _find_half_pairs(settings: Settings) -> Iterator[Finding]:
     """One half of a pair without the other."""
     for first, second in PAIRS:
         for here, there in ((first, second), (second, first)):
-            name = _name_of(settings, *here)
-            if name and not _name_of(settings, *there):
-                yield error(f"{name} is set without {there[0]}", f"{there[0]}=<value>")
+            value = _first_set(settings, *here)
+            if value and not _first_set(settings, *there):
+                yield error(f"{value.name} is set without {there[0]}", f"{there[0]}=<value>")
 
 
 def _find_wrong_address(settings: Settings) -> Iterator[Finding]:
-    """A missing address, or one with which the SDK would send a secret in the clear."""
-    credential = _credential(settings)
-    in_cloud = bool(CLOUD_NAMESPACE.fullmatch(settings.namespace)) or settings.on_cloud
-    if (in_cloud or credential) and not settings.is_set("TEMPORAL_ADDRESS"):
-        text = f"TEMPORAL_ADDRESS is not set, but {credential or 'a Temporal Cloud namespace'} is"
-        yield error(text, f"TEMPORAL_ADDRESS={_cloud_name(settings)}.tmprl.cloud:7233")
+    """A missing address, one with which a secret would be sent in the clear, or none at all."""
+    yield from _find_missing_address(settings)
     address = settings.value("TEMPORAL_ADDRESS")
-    url = URL.match(address.text)
     if target := GRPC_TARGET.fullmatch(address.text):
         of_a_host = target["scheme"].lower() in SCHEMES_OF_HOSTS
-        fix = f"{address.name}={_host_port_in(target['rest']) if of_a_host else '<host:port>'}"
-        yield error(f"{address} is a gRPC target, not host:port", fix)
-    elif (secret := credential or _header(settings)) and url and url["scheme"].lower() != "https":
-        text = f"{address} is a URL, with which the SDK would send {secret} in the clear"
-        port = "" if ":" in url["host"] else ":7233" if settings.on_cloud else ":443"
-        yield error(text, f"{address.name}={url['host']}{port}")
-    elif url and _is_cloud_endpoint(settings, host := re.sub(r":\d*$", "", url["host"])):
-        port = "7233" if ENDPOINT.fullmatch(host) else url["host"].partition(":")[2] or "7233"
-        yield error(f"{address} is a URL, not host:port", f"{address.name}={host.lower()}:{port}")
+        fix = _host_port_in(target["rest"]) if of_a_host else "<host:port>"
+        yield error(f"{address} is a gRPC target, not host:port", f"{address.name}={fix}")
+    elif url := URL.match(address.text):
+        yield from _find_bad_url(settings, address, url["scheme"].lower(), url["host"])
+
+
+def _find_missing_address(settings: Settings) -> Iterator[Finding]:
+    """No address beside something that is for Temporal Cloud, or for a server that asks for it."""
+    meant = _credential(settings)
+    what = meant.name if meant else "a Temporal Cloud namespace"
+    for_cloud = bool(CLOUD_NAMESPACE.fullmatch(settings.namespace)) or settings.on_cloud
+    if (meant or for_cloud) and not settings.is_set("TEMPORAL_ADDRESS"):
+        text = f"TEMPORAL_ADDRESS is not set, but {what} is"
+        yield error(text, f"TEMPORAL_ADDRESS={_cloud_name(settings)}.tmprl.cloud:7233")
+
+
+def _find_bad_url(
+    settings: Settings, address: Value, scheme: str, host_port: str
+) -> Iterator[Finding]:
+    """A URL with which a secret would be sent in the clear, or that leads to Temporal Cloud."""
+    secret = _credential(settings) or _header(settings)
+    host, port = PORT.sub("", host_port), host_port.rpartition(":")[2]
+    has_port = host != host_port
+    if secret and scheme != "https":
+        text = f"{address} is a URL, with which the SDK would send {secret.name} in the clear"
+        usual = "7233" if settings.on_cloud else "443"
+        yield error(text, f"{address.name}={host}:{port if has_port else usual}")
+    elif _is_cloud_endpoint(settings, host):
+        private_port = has_port and not ENDPOINT.fullmatch(host)
+        fix = f"{address.name}={host.lower()}:{port if private_port else '7233'}"
+        yield error(f"{address} is a URL, not host:port", fix)
 
 
 def _is_cloud_endpoint(settings: Settings, host: str) -> bool:
@@ -125,30 +144,32 @@ def _find_missing_on_cloud(settings: Settings) -> Iterator[Finding]:
         text = f"TEMPORAL_NAMESPACE={_cloud_name(settings)}"
         yield error("TEMPORAL_NAMESPACE is not set", text)
     credential = _credential(settings)
-    if not credential:
+    if credential is None:
         text = "no credential is set: Temporal Cloud requires an API key or a client certificate"
         pair = f"or {CERT[0]}=<PEM file>", f"and {CERT_KEY[0]}=<its key's PEM file>"
         yield error(text, f"{API_KEY[0]}=<API key>", *pair)
     # Where it is not set, the SDK switches it on, but not for an authorization header alone.
-    tls = credential != API_KEY_HEADER if settings.tls is None else settings.tls
+    only_header = credential is not None and credential.setting == API_KEY_HEADER
+    tls = not only_header if settings.tls is None else settings.tls
     if not tls:
         yield error("TLS is switched off, and Temporal Cloud requires it", "TEMPORAL_TLS=true")
 
 
-def _name_of(settings: Settings, *ways: str) -> str:
-    """The name by which the first of these ways is set, or ""."""
-    return next((settings.value(way).name for way in ways if settings.is_set(way)), "")
+def _first_set(settings: Settings, *ways: str) -> Value | None:
+    """The value of the first of these settings that is set."""
+    return next((settings.value(way) for way in ways if settings.is_set(way)), None)
 
 
-def _credential(settings: Settings) -> str:
-    """The name by which an API key or a client certificate is set, or ""."""
-    return _name_of(settings, *API_KEY, *CERT, *CERT_KEY)
+def _credential(settings: Settings) -> Value | None:
+    """The value that an API key or a client certificate is set by."""
+    return _first_set(settings, *API_KEY, *CERT, *CERT_KEY)
 
 
-def _header(settings: Settings) -> str:
-    """The name by which a header is set, or "": any of them may hold a secret."""
-    headers = (value for value in settings.values if value.setting.startswith(HEADER))
-    return next((value.name for value in headers if value.text), "")
+def _header(settings: Settings) -> Value | None:
+    """The value of a header: any of them may hold a secret."""
+    return _first_set(
+        settings, *(v.setting for v in settings.values if v.setting.startswith(HEADER))
+    )
 
 
 def _cloud_name(settings: Settings) -> str:

@@ -170,7 +170,8 @@ def remember_if_secret(name: str, text: str) -> None:
     if SECRET_NAME.search(name) or (name.startswith(HEADER) and SECRET_HEADER.search(name)):
         remember_secrets_in(text)
     for password in passwords(text):  # as in HTTPS_PROXY
-        remember_secret(password)
+        if not is_word(password):
+            remember_secret(password)
 
 
 def _remember_headers(values: list[Value], defaults: Mapping[str, str]) -> None:

@@ -157,7 +157,7 @@ def shorten(text: str, limit: int) -> str:
 
 def first_line(text: str) -> str:
     """The first line of a text, its secrets hidden: a secret may go on in the next line."""
-    return hide_secrets(text).partition("\n")[0]
+    return hide_secrets(text).strip().partition("\n")[0]
 
 
 def escape_control_characters(text: str) -> str:

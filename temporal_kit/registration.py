@@ -26,7 +26,9 @@ def is_the_owners(file: str) -> bool:
 
 def short_path(file: str) -> str:
     """A source file's path from the topmost folder in which Python looks for modules."""
-    folders = [folder for folder in sys.path if folder and file.startswith(folder + os.sep)]
+    folders = [
+        folder for folder in map(str, sys.path) if folder and file.startswith(folder + os.sep)
+    ]
     return os.path.relpath(file, min(folders, key=len)) if folders else file
 
 

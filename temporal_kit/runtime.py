@@ -78,10 +78,13 @@ def _forward_log() -> runtime.LoggingConfig:
 def _check_metrics_address(address: str) -> None:
     """Raise `Failure` if nothing can listen there; the SDK does not report a taken port."""
     host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
     try:
-        ip_address(host.strip("[]"))  # the SDK takes no names
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host.strip("[]"), int(port)), family=family).close()
+        is_ipv6 = ip_address(bare).version == 6  # the SDK takes no names
+        if is_ipv6 != (host == f"[{bare}]") or not (port.isascii() and port.isdigit()):
+            raise ValueError("it is neither address:port nor [IPv6 address]:port")
+        family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+        socket.create_server((bare, int(port)), family=family).close()
     except (OSError, ValueError, OverflowError) as problem:
         text = f"TEMPORAL_METRICS_ADDRESS={address}: {problem}"
         fix = "TEMPORAL_METRICS_ADDRESS=127.0.0.1:<a free port>"

@@ -58,7 +58,8 @@ def run_script(
     log_uncaught()
     remember_secrets()
     args = parse_arguments(doc_or_parser)
-    set_up_logging(args.verbose, formatter)
+    verbose = getattr(args, "verbose", False)  # the script may have one of its own
+    set_up_logging(verbose, formatter)
     # What has been imported need not be searched for garbage at the end: a ping takes 0.21 s of CPU
     # time with this, and 0.25 s without.
     gc.freeze()
@@ -71,7 +72,7 @@ def run_script(
     begin = partial(main, args) if takes_arguments else main
     raise_at_ctrl_c()
     try:
-        code = asyncio.run(_run_to_the_end(begin, args.verbose))
+        code = asyncio.run(_run_to_the_end(begin, verbose))
     except RuntimeError:  # no further thread can be started, by which asyncio ends its executor
         if process.main_code is None:
             raise

@@ -7,6 +7,7 @@ language, `repr` or line breaks.
 
 import base64
 import html
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -97,16 +98,19 @@ def places(text: str, way: tuple[re.Pattern[str], ...]) -> Places:
 
 def _replace(text: str, pattern: re.Pattern[str]) -> Places:
     """What a pattern's matches in a text stand for, and where it was."""
-    letters, starts, ends, end = [], list[int](), list[int](), 0
+    letters: list[tuple[str, int, int]] = []  # each with where it begins and ends in the text
+    done = 0
     for match in pattern.finditer(text):
-        at, meant = match.start(), _meaning(match)
-        letters += [text[end:at], meant]
-        starts += [*range(end, at), *[at] * len(meant)]
-        ends += [*range(end + 1, at + 1), *[match.end()] * len(meant)]
-        end = match.end()
-    starts += range(end, len(text))
-    ends += range(end + 1, len(text) + 1)
-    return Places("".join([*letters, text[end:]]), starts, ends)
+        begin, end = match.span()
+        letters += [(text[at], at, at + 1) for at in range(done, begin)]
+        letters += [(letter, begin, end) for letter in _meaning(match)]
+        done = end
+    letters += [(text[at], at, at + 1) for at in range(done, len(text))]
+    return Places(
+        "".join(letter for letter, _, _ in letters),
+        [begin for _, begin, _ in letters],
+        [end for _, _, end in letters],
+    )
 
 
 def _meaning(match: re.Match[str]) -> str:
@@ -163,15 +167,17 @@ def _aligned(
     """What all texts that contain these bytes have in common, coded with so many bits a letter.
 
     Base64 turns three bytes into four letters, so within a longer text, such as `Bearer <key>`, a
-    secret begins at one of three offsets. Letters that depend on its neighbors are left out.
+    secret begins at one of three offsets. Letters that depend on its neighbors are left out: with
+    one byte before it, the first two; with anything behind it, the last.
     """
     for bytes_before in range(offsets):
-        letters_they_touch = -(-bytes_before * 8 // bits)
+        of_neighbors = math.ceil(bytes_before * 8 / bits)
         padded = b"\0" * bytes_before + raw
-        letters = encode(padded).decode().rstrip("=")[letters_they_touch:]
+        letters = encode(padded).decode().rstrip("=")[of_neighbors:]
         yield letters  # as it is if nothing follows the secret, or it ends a group
-        if len(padded) * 8 % bits:
-            yield letters[:-1]  # what follows has changed the last letter
+        ends_within_a_letter = len(padded) * 8 % bits != 0
+        if ends_within_a_letter:
+            yield letters[:-1]
 
 
 def parts(text: str) -> list[str]:
@@ -219,21 +225,29 @@ def _secret_lines(text: str) -> Iterator[str]:
 
 def _inside(line: str) -> Iterator[str]:
     """What may be a secret within a line that holds one, each part shorter than the line."""
-    bare = re.split(r"\s#", line, maxsplit=1)[0].strip()
+    bare = re.split(r"\s#", line, maxsplit=1)[0].strip()  # without a comment
     yield bare
     yield bare.strip(QUOTES).strip()
     scheme, _, rest = bare.partition(" ")
-    if scheme.isalpha() and " " not in rest.strip():
+    if scheme.isalpha() and " " not in rest.strip():  # Bearer KEY
         yield rest.strip()
     for assigned in re.split("[;,]", bare):
         name, _, value = assigned.partition("=")
-        if name.split()[-1:] and name.split()[-1].replace("-", "_").isidentifier():
+        if _is_a_name(name):  # NAME=KEY, export NAME=KEY
             yield value.strip()
-    yield bare.partition(": ")[2].strip()
+    yield bare.partition(": ")[2].strip()  # name: KEY
     yield from passwords(bare)
-    for word in BETWEEN_WORDS.split(bare):
-        if len(word) >= SHORTEST_RANDOM and any(map(str.isdigit, word)) and not word.isdigit():
-            yield word
+    yield from filter(_looks_random, BETWEEN_WORDS.split(bare))
+
+
+def _is_a_name(text: str) -> bool:
+    """Whether the last word of a text could be the name of a variable or of a header."""
+    return bool(text.strip()) and text.rsplit(maxsplit=1)[-1].replace("-", "_").isidentifier()
+
+
+def _looks_random(word: str) -> bool:
+    """Whether a word is long, and has digits among its letters, as keys do."""
+    return len(word) >= SHORTEST_RANDOM and any(map(str.isdigit, word)) and not word.isdigit()
 
 
 def passwords(text: str) -> Iterator[str]:

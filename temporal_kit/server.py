@@ -94,29 +94,29 @@ async def find_worker(
     current = version_of(described.versioning_info.current_deployment_version)
     fitting = [p for p in described.pollers if version_of(p.deployment_options) == current]
     now = time.time() - clock_ahead  # the server's
-    longest_age = min(STALE_SECONDS, time.time() - since + 1)  # 1 s, as two clocks may differ
     ages = {p.identity: now - unix_time(p.last_access_time) for p in fitting}
     stopped = await _stopped_workers(client, task_queue) if ages else set()
-    alive = [
-        age
-        for who, age in ages.items()
-        if -FARTHEST_AHEAD <= age <= longest_age and who not in (stopped or ())
-    ]
+    longest = min(STALE_SECONDS, time.time() - since + 1)  # 1 s, as two clocks may differ
+    running = [age for who, age in ages.items() if who not in (stopped or ())]
+    alive = [age for age in running if -FARTHEST_AHEAD <= age <= longest]
     if alive:
         by = "" if stopped is not None else " by the polls of the last minute"
-        last_poll = max(min(alive), 0)
-        return Finding(
-            "ok", f"{len(alive)} on {task_queue!r}{by}, the last poll {last_poll:.0f} s ago"
-        )
+        last_poll = f"the last poll {max(min(alive), 0):.0f} s ago"
+        return Finding("ok", f"{len(alive)} on {task_queue!r}{by}, {last_poll}")
     text = f"no worker polls the task queue {task_queue!r} in namespace {client.namespace!r}"
-    fix = START_WORKER
     other_versions_poll = len(fitting) < len(described.pollers)  # where new runs do not go
-    if other_versions_poll:
+    return _nobody_polls(text, current, other_versions_poll, list(ages.values()))
+
+
+def _nobody_polls(text: str, current: str, other_versions: bool, ages: list[float]) -> Finding:
+    """A warning that no worker polls, with what is known of those that do or did."""
+    fix = START_WORKER
+    if other_versions:
         text += f" as the current version, {current!r}" if current else " without a version"
         fix = "python scripts/check_temporal_config.py tells which version is needed"
     if ages:
-        text += f", last poll {min(ages.values()):.0f} s ago"
-    return Finding("warning", text, (fix,))
+        text += f", last poll {min(ages):.0f} s ago"
+    return warning(text, fix)
 
 
 async def _stopped_workers(client: "Client", task_queue: str) -> set[str] | None:

@@ -1,9 +1,10 @@
 """Runs a worker until it is told to stop: what is the same for every worker."""
 
 import asyncio
-from collections.abc import Callable
+from asyncio import Future
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from temporalio.service import RPCError
@@ -52,16 +53,23 @@ async def serve(
         async with worker:  # leaving it lets running work finish
             await _until(lambda: worker.is_running)
             log.info("Worker running... (Ctrl+C to stop)")
-            beside = asyncio.gather(  # which does not end by itself
+            async with _running_beside(
                 _follow_credentials(worker, settings, connect, load_settings),
                 _watch_server(worker, connect, load_settings),
                 _warn_of_unknown_version(worker, settings),
-            )
-            try:
+            ) as beside:
                 await _until(lambda: beside.done() or not worker.is_running)
-            finally:
-                beside.cancel()
-                await beside  # raises what has gone wrong in it
+
+
+@asynccontextmanager
+async def _running_beside(*endless: Coroutine[Any, Any, None]) -> AsyncIterator["Future[Any]"]:
+    """Run these within the block, and raise what has gone wrong in them."""
+    beside = asyncio.gather(*endless)
+    try:
+        yield beside
+    finally:
+        beside.cancel()
+        await beside
 
 
 async def _until(reached: Callable[[], bool]) -> None:

@@ -101,7 +101,9 @@ class Value:
         """The line that removes it from where it is set."""
         if self.source == "environment":
             return f"unset {self.name}"
-        in_toml = re.sub("^(tls|grpc_meta)_", r"\1.", self.name.removeprefix("TEMPORAL_").lower())
+        field_name = self.name.removeprefix("TEMPORAL_").lower()
+        in_toml = re.sub("^(tls|grpc_meta)_", r"\1.", field_name)
+        in_toml = "tls.disabled" if in_toml == "tls" else in_toml
         return f"take {self.name if self.source == '.env' else in_toml} out of {self.source}"
 
     def __str__(self) -> str:

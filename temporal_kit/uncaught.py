@@ -15,6 +15,8 @@ from typing import Any, TextIO
 
 from .ctrl_c import came_of_ctrl_c, end_as_by_ctrl_c
 
+PYTHONS_WARNINGS = ("warnings", "_py_warnings")  # the second since Python 3.14
+
 
 def log_uncaught() -> None:
     """From now on log what no code has caught, and warnings.
@@ -27,7 +29,7 @@ def log_uncaught() -> None:
         threading.excepthook = _log_error_in_thread
     if sys.unraisablehook is sys.__unraisablehook__:
         sys.unraisablehook = _log_unraisable
-    if warnings.showwarning.__module__ == warnings.__name__:
+    if warnings.showwarning.__module__ in PYTHONS_WARNINGS:
         warnings.showwarning = _log_warning
 
 

@@ -94,7 +94,7 @@ def _guesses(entry: Entry) -> Iterator[Guess]:
             yield (name,)
     elif entry.setting == SERVER_NAME:
         yield (find_host_port(text)[0],)
-    elif entry.setting == TLS:
+    elif entry.setting in (TLS, "TEMPORAL_ENVIRONMENT_ONLY"):
         yield ("false" if _means_off(text) else "true",)
     elif entry.setting == TASK_QUEUE:
         yield (text.removeprefix(RESERVED),)

@@ -198,6 +198,8 @@ RULES = (
     Rule((NAMESPACE,), ERROR, is_no_cloud_namespace,
         "is not <name>.<account> in lower case, of at least 2 and 5 characters"),
     # Switches
+    Rule(("TEMPORAL_ENVIRONMENT_ONLY",), WARNING, is_no_switch,
+        "is neither true nor false, and counts as false"),
     Rule((TLS, VERIFICATION), WARNING, is_no_switch,
         "is neither true nor false, and switches TLS on"),
     Rule((VERIFICATION,), WARNING, is_on,

@@ -213,15 +213,17 @@ def test_workers_that_new_runs_do_not_go_to_are_told_of(kit: Kit, server: DevSer
             ping.wait_for("  → python scripts/check_temporal_config.py tells")
         return whole
 
-    def checked() -> str:
-        done = run_now(CHECK, {"TEMPORAL_ADDRESS": server.address})
+    def checked(**version: str) -> str:
+        done = run_now(CHECK, {"TEMPORAL_ADDRESS": server.address, **version})
         assert done.code == 0, done
         return done.stdout
 
     versioned = kit.work(**build("1"))
     whole = warned(" without a version")
-    command = f"temporal worker deployment set-current-version --yes --deployment-name {DEPLOYMENT}"
-    assert f"⚠ workers: {whole}\n  → {command} --build-id 1\n" in checked()
+    command = "temporal worker deployment set-current-version --yes --deployment-name"
+    whole = f"⚠ workers: {whole}; workers of the version '{DEPLOYMENT} 1' poll"
+    assert f"{whole}\n  → {command} <deployment> --build-id <build>\n" in checked()
+    assert f"{whole}\n  → {command} {DEPLOYMENT} --build-id 1\n" in checked(**build("1"))
     make_current(server, "1")
     # The queue hears of it later: from a worker that polls, if it was new to the version.
     wait_until(lambda: "⚠" not in checked(), "the queue knows it")

@@ -140,6 +140,8 @@ def run(path: str, world: World, *settings: Any, **options: Any) -> Script:
     # What a workflow answered is data, and is printed as it is.
     said = done.stderr + ("" if path == PING and done.code == 0 else done.stdout)
     failed = [line for line in said.splitlines() if line.startswith(("✗", "ERROR - ✗"))]
+    if path == CHECK and "\nNext: fix what is marked ✗, for a worker; a ping can run" in said:
+        failed = []  # its exit code is the ping's
     assert done.code == int(bool(failed)), said
     assert path != CHECK or "Traceback" not in said
     assert [one for one in said if not (one.isprintable() or one == "\n")] == []

@@ -59,11 +59,11 @@ REFUSED = {  # what the proxy does, the step that fails, its text, its first fix
     "403 Forbidden": ("TCP", "refuses to connect to {host}:7233: 403 Forbidden", "allow CONN"),
     "407": ("TCP", "https_proxy has no user and password that", "https_proxy=<its URL with user"),
     "502 Bad Gateway": ("TCP", "does not reach {host}:7233: 502 Bad Gateway", "ADDRESS="),
-    "gone": ("TCP", "no way through the proxy {at}: Connection refused", "https_proxy=http://<"),
+    "gone": ("TCP", "no way through the proxy {at}: nothing listens", "https_proxy=http://<"),
     "unknown": ("name resolution", "name proxy.invalid, of the proxy, is unk", "https_proxy=http"),
     "silent": ("TCP", "no way through the proxy {at}: no answer in time", "https_proxy=http://<"),
-    "SOCKS": ("TCP", "no way through the proxy {at}: invalid HTTP", "https_proxy=http://<"),
-    "closing": ("TCP", "no way through the proxy {at}: connection closed", "https_proxy=http://<"),
+    "SOCKS": ("TCP", "no way through the proxy {at}: it does not answer", "https_proxy=http://<"),
+    "closing": ("TCP", "no way through the proxy {at}: it does not answer", "https_proxy=http://<"),
 }
 
 
@@ -84,6 +84,7 @@ def test_what_a_proxy_refuses_is_named_with_its_fixes(kit: Kit, world: World) ->
         assert lines[at].startswith(f"✗ {step}: "), lines
         assert text.format(host=HOST, at=proxies[name]) in lines[at]
         assert fix in lines[at + 1]
-        assert f"→ or NO_PROXY=.test,{HOST}, if this machine needs no proxy" in lines[at + 2]
+        detour = f"→ or, if this machine needs no proxy to get there, NO_PROXY=.test,{HOST}"
+        assert detour in lines[at + 2]
         assert "n0pe" not in check.stdout + check.stderr
     assert [proxy.asked for proxy in refusing.values()] == [[], [], []]
