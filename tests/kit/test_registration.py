@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
-from temporal_kit.registration import unregistered
+from temporal_kit.own_thread import in_own_thread
+from temporal_kit.registration import short_path, unregistered
 
 from .kit import SOURCE
 
@@ -71,3 +75,13 @@ def test_objects_of_the_owners_are_not_asked_for_marks(monkeypatch: pytest.Monke
     assert unregistered(registered) == ["Forgotten", "forgotten by name", "refund"]
     objects = [own.settings, own.answers, own.refuses, own.mock, own.One, own.Other]
     assert unregistered([*registered[:2], *objects]) == ["forgotten by name", "refund"]
+
+
+def test_a_path_object_in_the_search_path_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [Path("/srv/app"), "/srv", ""])
+    assert short_path("/srv/app/worker.py") == str(Path("app", "worker.py"))
+
+
+def test_what_exits_in_a_thread_of_its_own_is_an_error_of_its_callers() -> None:
+    with pytest.raises(RuntimeError, match="vault down"):
+        asyncio.run(in_own_thread(functools.partial(sys.exit, "vault down")))

@@ -17,7 +17,7 @@ from temporal_kit.limits import check_limits
 
 from .cases import DATA, NO_PAIR, PAIR, filled
 from .delivered import delivered
-from .kit import CHECK, LOCAL, PING, SCRIPTS, WORKER, DevServer, Kit, RunningScript
+from .kit import CHECK, LOCAL, PING, SCRIPTS, WORKER, DevServer, Kit, RunningScript, write
 from .marks import posix, slow
 from .world import World
 
@@ -267,3 +267,26 @@ def test_a_terminal_without_the_marks_or_with_colours_is_no_reason_to_fail(
     assert ping.stdout == "ok\n"
     assert r"\u2713 Workflow completed" in ping.stderr
     assert check.stdout.count(r"\u2713") > 1
+
+
+@pytest.mark.parametrize(
+    "parser",
+    [
+        "p = ArgumentParser(); p.add_argument('-v', '--verbose', dest='loud', action='store_true')",
+        "p = ArgumentParser(argument_default=SUPPRESS)",
+    ],
+)
+def test_a_parser_of_ones_own_may_have_options_as_it_likes(kit: Kit, parser: str) -> None:
+    text = f"""
+from argparse import SUPPRESS, ArgumentParser
+from temporal_kit import run_script
+
+async def main(args):
+    print("ran")
+
+{parser}
+run_script(main, p)
+"""
+    write(kit.root / "own.py", text)
+    done = kit.start("own.py")
+    assert (done.wait(), done.stdout) == (0, "ran\n"), done.stderr
