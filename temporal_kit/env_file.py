@@ -165,8 +165,8 @@ def _find_unparsed_lines(
         if name := re.match(r"TEMPORAL_\w+", named):
             found[name[0]] = None
     for setting in [name for name in found if name not in parsed][:MOST_NAMES]:
-        fix = f"{setting}=<value>, with matching quotes or none"
-        yield error(f"the line of {setting} in .env is not NAME=value", fix)
+        fixes = f"{setting}=<value>", "with matching quotes or none"
+        yield error(f"the line of {setting} in .env is not NAME=value", *fixes)
 
 
 def comes_from_env_file(path: Path, name: str, value: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .findings import Failure, Finding, error
 from .redaction import first_line, redact
 from .server import Connect, ask
-from .settings import Settings
+from .settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from temporalio.service import HttpConnectProxyConfig
@@ -68,6 +68,15 @@ async def explain(
         if found := await diagnose(problem, settings, connect, proxy):
             return found
     return Failure(error("; because of ".join(causes(problem))))
+
+
+def explain_settings(wrong: SettingsError) -> Failure:
+    """Wrong settings, with what may be their cause, as the doctor sees it."""
+    with suppress(Exception):  # a fault of the doctor's must not hide what it was to explain
+        from .doctor import with_suspects
+
+        return with_suspects(wrong)
+    return wrong
 
 
 def causes(problem: BaseException | None) -> Iterator[str]:

@@ -9,10 +9,11 @@ from types import TracebackType
 
 from temporalio.service import RPCError
 
-from .explaining import causes, chain
+from .explaining import causes, chain, explain_settings
 from .findings import Failure, Finding, error, log
 from .known_secrets import remember_secrets
 from .registration import is_the_owners, short_path
+from .settings import SettingsError
 
 CONVERTER = "temporalio.converter"  # the SDK's module for payloads
 SANDBOX_REFUSES = "Failed validating workflow"  # how the SDK's error begins
@@ -26,6 +27,8 @@ def log_error(problem: BaseException, verbose: bool = False, where: str = "") ->
     remember_secrets()
     for single in without_groups(problem):
         known = single if isinstance(single, Failure) else explain_known(single)
+        if isinstance(single, SettingsError):
+            known = explain_settings(single)
         if known and not verbose:
             log.error("%s%s", where, known)
         else:

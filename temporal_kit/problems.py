@@ -70,7 +70,7 @@ def _find_near_misses(settings: Settings) -> Iterator[Finding]:
         close = [] if value.setting else get_close_matches(plain, SETTING_OF, 1, 0.93)
         if close and not settings.is_set(SETTING_OF[close[0]]):
             text = f"{value.name} is not a setting: did you mean {close[0]}?"
-            shown = value.may_be_shown_as(close[0])
+            shown = value.may_be_shown_as(close[0]) and "/" not in value.text
             kept = quote(value.text) if shown else f"<the value of {value.name}>"
             yield error(text, f"{close[0]}={kept}")
 

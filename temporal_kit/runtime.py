@@ -88,7 +88,7 @@ def _check_metrics_address(address: str) -> None:
     except (OSError, ValueError, OverflowError) as problem:
         text = f"TEMPORAL_METRICS_ADDRESS={address}: {problem}"
         fix = "TEMPORAL_METRICS_ADDRESS=127.0.0.1:<a free port>"
-        other = "or TEMPORAL_METRICS_ADDRESS=127.0.0.1:0, any free port, for workers with one .env"
+        other = "or TEMPORAL_METRICS_ADDRESS=127.0.0.1:0   # any free port, for several workers"
         raise Failure(error(text, fix, other)) from problem
 
 

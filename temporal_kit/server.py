@@ -49,12 +49,17 @@ async def check_namespace(client: "Client") -> None:
 
 async def check_right_to_poll(client: "Client") -> None:
     """Raise `RPCError` if this client may not poll: a worker would try in silence for ever."""
-    from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
+    from temporalio.api.workflowservice.v1 import (
+        PollActivityTaskQueueRequest,
+        PollWorkflowTaskQueueRequest,
+    )
 
     # Without a queue a poll takes no task: it is refused as invalid, or for lack of permission.
-    request = PollWorkflowTaskQueueRequest(namespace=client.namespace)
-    poll = client.workflow_service.poll_workflow_task_queue
-    await _raise_if_not_permitted(ask(poll, request, POLL_TIMEOUT))
+    service, namespace = client.workflow_service, client.namespace
+    workflows = PollWorkflowTaskQueueRequest(namespace=namespace)
+    await _raise_if_not_permitted(ask(service.poll_workflow_task_queue, workflows, POLL_TIMEOUT))
+    activities = PollActivityTaskQueueRequest(namespace=namespace)
+    await _raise_if_not_permitted(ask(service.poll_activity_task_queue, activities, POLL_TIMEOUT))
 
 
 async def check_right_to_start(client: "Client") -> None:
@@ -95,7 +100,7 @@ async def find_worker(
     fitting = [p for p in described.pollers if version_of(p.deployment_options) == current]
     now = time.time() - clock_ahead  # the server's
     ages = {p.identity: now - unix_time(p.last_access_time) for p in fitting}
-    stopped = await _stopped_workers(client, task_queue) if ages else set()
+    stopped = await stopped_workers(client, task_queue) if ages else set()
     longest = min(STALE_SECONDS, time.time() - since + 1)  # 1 s, as two clocks may differ
     running = [age for who, age in ages.items() if who not in (stopped or ())]
     alive = [age for age in running if -FARTHEST_AHEAD <= age <= longest]
@@ -119,7 +124,7 @@ def _nobody_polls(text: str, current: str, other_versions: bool, ages: list[floa
     return warning(text, fix)
 
 
-async def _stopped_workers(client: "Client", task_queue: str) -> set[str] | None:
+async def stopped_workers(client: "Client", task_queue: str) -> set[str] | None:
     """The identities of workers that have said that they stop; None if the server cannot tell.
 
     A worker that has stopped is listed among the pollers for five minutes. Its last heartbeat

@@ -106,7 +106,7 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
         profiles = ClientConfig.load(config_source=content, override_env_vars={}).profiles
         if wanted in profiles:
             return dict(_as_variables("TEMPORAL", profiles[wanted].to_dict()))
-        would_use_localhost = profiles and "TEMPORAL_ADDRESS" not in given
+        would_use_localhost = (profiles or named_file) and "TEMPORAL_ADDRESS" not in given
         if named_profile or would_use_localhost:
             problems.append(_no_such_profile(path, wanted, sorted(profiles)))
     return {}
@@ -114,7 +114,10 @@ def read_profile(given: Mapping[str, str], problems: list[Finding]) -> Mapping[s
 
 def _no_such_profile(path: str, wanted: str, names: list[str]) -> Finding:
     if not names:
-        return error(f"{path} has no profile {wanted!r}", "take TEMPORAL_PROFILE away")
+        fix = "take TEMPORAL_PROFILE away"
+        if wanted == "default":
+            fix = "temporal config set --prop address --value <host:port>"
+        return error(f"{path} has no profile {wanted!r}", fix)
     more = "" if len(names) <= MOST_NAMES else f" and {len(names) - MOST_NAMES} more"
     names = names[:MOST_NAMES]
     text = f"{path} has no profile {wanted!r}: it has {', '.join(names)}{more}"

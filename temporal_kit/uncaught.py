@@ -3,8 +3,12 @@
 That is errors that nobody has caught, in whatever thread, and warnings: Python's own output quotes
 the bytes of a peer as they came. Hooks that the owner has set, as an error tracker does, stay, and
 those that they set later take the place of these.
+
+Workflow code calls them too, within the sandbox, where an `import` loads a module anew: all that
+they need is imported here.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -14,6 +18,10 @@ from types import FunctionType, MethodType
 from typing import Any, TextIO
 
 from .ctrl_c import came_of_ctrl_c, end_as_by_ctrl_c
+from .known_errors import log_error
+from .known_secrets import remember_secrets
+from .logs import ensure_log, flush_log
+from .redaction import redact
 
 PYTHONS_WARNINGS = ("warnings", "_py_warnings")  # the second since Python 3.14
 
@@ -31,6 +39,8 @@ def log_uncaught() -> None:
         sys.unraisablehook = _log_unraisable
     if warnings.showwarning.__module__ in PYTHONS_WARNINGS:
         warnings.showwarning = _log_warning
+        # The SDK's, of an address as a URL: the check says it, with the line that mends it.
+        warnings.filterwarnings("ignore", "Target host as URL")
 
 
 def _log_error_in_main_thread(_: type[BaseException], error: BaseException, __: Any) -> None:
@@ -65,9 +75,6 @@ def _name(thing: Any) -> str:
 def _log(error: BaseException, where: str = "") -> None:
     """Log an error, a bug with its traceback; should that fail, at least its name is printed."""
     try:
-        from .known_errors import log_error
-        from .logs import ensure_log, flush_log
-
         ensure_log()
         log_error(error, where=where)
         if not threading.main_thread().is_alive():  # the interpreter is about to end
@@ -89,12 +96,6 @@ def _log_warning(  # noqa: PLR0917 (these are Python's)
     if file:
         file.write(warnings.formatwarning(message, category, filename, lineno, line))
         return
-    import logging
-
-    from .known_secrets import remember_secrets
-    from .logs import ensure_log
-    from .redaction import redact
-
     remember_secrets()
     ensure_log()
     text = redact(f"{category.__name__}: {message} ({filename}, line {lineno})")

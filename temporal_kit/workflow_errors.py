@@ -7,7 +7,7 @@ import traceback
 from .registration import is_the_owners, short_path
 
 OF_WORKFLOW_TASKS = "temporalio.worker._workflow_instance"  # the SDK's logger
-NOT_IN_A_WORKFLOW = "threads, sockets and subprocesses belong in an activity"
+NOT_IN_A_WORKFLOW = "what threads, sockets, subprocesses or another loop do belongs in an activity"
 
 
 def explain_failed_workflow_tasks() -> None:

@@ -82,6 +82,13 @@ async def _retrace(
     return await explain_connecting(problem, settings, proxy)
 
 
+def with_suspects(wrong: SettingsError) -> Failure:
+    """The same errors of settings, with the check's name, and with what may be their cause."""
+    errors = [with_rivals(wrong.settings, finding) for finding in wrong.findings]
+    judged = [finding for finding in _judge_settings(wrong.settings) if finding not in errors]
+    return _broken(errors, find_suspects(wrong.settings, judged, errors), errors)
+
+
 def _broken(errors: list[Finding], suspects: list[Finding], steps: list[Finding]) -> Failure:
     """The errors, the last of which says what tells more, and then the suspects."""
     *before, last = errors

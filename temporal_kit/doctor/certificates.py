@@ -120,7 +120,7 @@ def _fault(text: str, block: str) -> str:
     kinds = dict.fromkeys(re.findall("-----BEGIN ([A-Z0-9 ]+)-----", text))
     good = {block, f"RSA {block}", f"EC {block}"} & kinds.keys()
     held = ", ".join(kinds) or "no block with a proper name"
-    swapped = "CERTIFICATE" in held or held.replace("OPENSSH PRIVATE", "").endswith("PRIVATE KEY")
+    swapped = "CERTIFICATE" in kinds or held.replace("OPENSSH PRIVATE", "").endswith("PRIVATE KEY")
     return "" if good else f"holds {held}, not {block}{': swapped?' if swapped else ''}"
 
 
@@ -151,7 +151,7 @@ def _check_pair(settings: Settings) -> Iterator[Finding]:
     """Whether certificate and key belong together, are a client's, and are in time."""
     cert = pem_value(settings, CERT)
     what = f"the client certificate in {cert.name}"
-    fix = f"{cert.name}=<a valid client certificate>, with its key"
+    fix = f"{cert.name}=<a valid client certificate>"
     try:
         found = inspect_certificate(settings)
     except ssl.SSLCertVerificationError as problem:

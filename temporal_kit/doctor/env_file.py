@@ -30,27 +30,29 @@ EXAMPLES = {
     "TEMPORAL_METRICS_ADDRESS": "127.0.0.1:9464",
 }
 PARKED = ".env.cloud"  # where the README has people put a `.env` that they do not use now
+LOCAL = ".env.local"  # which other tools read beside .env
 HAS_SETTINGS = re.compile(r"(?m)^(export )?TEMPORAL_\w+=.")
 
 
 def check_env_file(settings: Settings, env_file: Path) -> Iterator[Finding]:
     """Find what somebody wrote into `.env`, or beside it, and what has no effect."""
     text = text_of(env_file)
-    if not HAS_SETTINGS.search(text):
-        yield from _find_other_names(env_file)
+    yield from _find_other_names(env_file, every=not HAS_SETTINGS.search(text))
     with suppress(OSError, ValueError):  # which is told where the settings are read
         lines = parse_env_file(env_file)
         values = expand(lines)
         yield from _find_lines_behind_a_hash(settings, text)
+        yield from _find_lines_that_set_nothing(lines, values)
         yield from _find_repeated_names(lines)
         yield from _find_empty_expansions(lines, values)
     yield from _find_other_env_files(env_file)
 
 
-def _find_other_names(env_file: Path) -> Iterator[Finding]:
-    """Files beside a `.env` without settings that have some, such as `.env.txt`."""
+def _find_other_names(env_file: Path, every: bool) -> Iterator[Finding]:
+    """Files with settings beside `.env`: those that other tools read too or, if so, `every` one."""
     for other in sorted(env_file.parent.glob(".env?*"))[:MOST_NAMES]:
-        if other.name != PARKED and HAS_SETTINGS.search(text_of(other)):
+        meant = other.name == LOCAL or (every and other.name != PARKED)
+        if meant and HAS_SETTINGS.search(text_of(other)):
             yield _not_read(other, env_file)
 
 
@@ -80,6 +82,16 @@ def _read_behind_a_hash(text: str) -> Iterator[tuple[str, str]]:
                 yield binding.key, binding.value
 
 
+def _find_lines_that_set_nothing(
+    lines: list[Binding], values: Mapping[str, str | None]
+) -> Iterator[Finding]:
+    """Lines that python-dotenv cannot parse, and that name a setting: of YAML, JSON or a shell."""
+    unparsed = " ".join(line.original.string for line in lines if line.error)
+    named = dict.fromkeys(name for name in re.findall(r"\w+", unparsed) if setting_of(name))
+    for name in [name for name in named if name not in values][:MOST_NAMES]:
+        yield warning(f"{name} stands in a line of .env that sets nothing", f"{name}=<value>")
+
+
 def _find_repeated_names(lines: list[Binding]) -> Iterator[Finding]:
     """One name with two values: only the last of its lines counts."""
     seen: dict[str, str | None] = {}
@@ -95,12 +107,17 @@ def _find_repeated_names(lines: list[Binding]) -> Iterator[Finding]:
 def _find_empty_expansions(
     lines: list[Binding], expanded: Mapping[str, str | None]
 ) -> Iterator[Finding]:
-    """`NAME=${OTHER}` where nothing sets the other name."""
-    written = {line.key: line.value for line in lines if line.key is not None}
-    empty = [name for name in written if not (expanded.get(name) or "").strip()]
-    for name in [name for name in empty if "${" in (written[name] or "")][:MOST_NAMES]:
-        text = f"{name} in .env expands to nothing, since what it names is not set"
-        yield warning(text, f"{name}=<value>")
+    """`NAME=${OTHER}` where nothing sets the other name, and settings with it in a part."""
+    written = {line.key: line.value or "" for line in lines if line.key is not None}
+    for name in [name for name, value in written.items() if "${" in value][:MOST_NAMES]:
+        named = re.findall(r"\$\{(\w+)\}", written[name])
+        unset = [other for other in named if not (expanded.get(other) or os.environ.get(other))]
+        if not (expanded.get(name) or "").strip():
+            text = f"{name} in .env expands to nothing, since what it names is not set"
+            yield warning(text, f"{name}=<value>")
+        elif unset and setting_of(name):
+            text = f"{name} in .env has {', '.join(unset)} in it, which is not set"
+            yield warning(text, f"{name}=<value>")
 
 
 def _find_other_env_files(env_file: Path) -> Iterator[Finding]:

@@ -53,7 +53,8 @@ def thirty_seconds(entry: Entry) -> Lines:
 
 def numeric_address(entry: Entry) -> Lines:
     """The address that the text may be meant to be, else the example's."""
-    return (f"{entry.value.name}={listening_on(entry.text) or '127.0.0.1:9464'}",)
+    port = entry.host_port[1] or "9464"
+    return (f"{entry.value.name}={listening_on(entry.text) or f'127.0.0.1:{port}'}",)
 
 
 def short_name(entry: Entry) -> Lines:

@@ -8,7 +8,7 @@ from shlex import quote
 
 from ..findings import Finding, warning
 from ..settings import API_KEY as KEY_SETTINGS
-from ..settings import SETTING_OF, Settings, Value
+from ..settings import CLOUD_HOST, SETTING_OF, Settings, Value
 from .values import (
     ADDRESS,
     CREDENTIALS,
@@ -35,6 +35,7 @@ def host_and_port(settings: Settings, value: Value) -> str:
     _, beside = find_host_port(f"{host}:{_port_beside(settings, value)}")
     scheme = value.text.lower().rpartition("://")[0]
     usual = 443 if scheme in SECURE_SCHEMES else 80 if scheme == "http" else 7233
+    usual = 7233 if CLOUD_HOST.fullmatch(host) else usual
     return f"{host}:{port or beside or usual}" if host else ""
 
 
@@ -85,9 +86,11 @@ GUESSES = (  # the surest first
     Guess("TEMPORAL_GRACEFUL_SHUTDOWN_SECONDS", ("SHUTDOWN", "GRACEFUL", "GRACE"), whole_seconds),
     Guess("HTTPS_PROXY", ("PROXY",)),
     Guess("TEMPORAL_CONFIG_FILE", ("CONFIG", "TOML")),
-    Guess(METRICS, ("METRICS", "PROMETHEUS"), metrics_address),
+    Guess(METRICS, ("METRICS", "PROMETHEUS", "PROM"), metrics_address),
     Guess("TEMPORAL_TLS_SERVER_NAME", ("SNI", "DOMAIN", "SERVER_NAME", "SERVERNAME")),
     Guess("TEMPORAL_TLS_SERVER_CA_CERT_PATH", ("CA", "ROOT", "CACERT", "ROOTCA")),
+    Guess("TEMPORAL_TLS_CLIENT_KEY_DATA", ("KEY_PEM",)),
+    Guess("TEMPORAL_TLS_CLIENT_CERT_DATA", ("CERT_PEM",)),
     Guess("TEMPORAL_TLS_CLIENT_KEY_PATH", ("KEY", "KEYFILE", "PRIVATEKEY")),
     Guess("TEMPORAL_TLS_CLIENT_CERT_PATH", ("CERT", "CERTS", "CERTFILE", "CERTIFICATE")),
     Guess(ADDRESS, (*HOSTS, "ENDPOINT", "ADDR", "ADDRESS"), host_and_port),
@@ -110,7 +113,10 @@ def _check_name(settings: Settings, value: Value, plain: str) -> Iterator[Findin
     text = f"{value.name} is not a setting and is ignored"
     meant = _guess(plain)
     foreign = is_of_another_program(plain, value.text)
-    if foreign and not settings.on_cloud:
+    may_be_meant = settings.on_cloud or (
+        plain.startswith("TEMPORAL_CLOUD_") and not settings.is_set(ADDRESS)
+    )
+    if foreign and not may_be_meant:
         return
     if plain.startswith("TEMPORAL_MAX_CONCURRENT_"):
         yield warning(f"{text}: {CONSTANT}", value.removal)
@@ -118,7 +124,9 @@ def _check_name(settings: Settings, value: Value, plain: str) -> Iterator[Findin
         fix = f"temporal env get --env {quote(value.text)}   # and set what it shows"
         yield warning(f"{value} is only for the older temporal CLI", fix)
     elif meant and not _is_set(settings, meant):
-        kept = _translate(settings, value, meant) or f"<the value of {value.name}>"
+        hidden = not value.may_be_shown_as(meant)
+        value_here = "" if hidden else TRANSLATIONS.get(meant, as_it_is)(settings, value)
+        kept = value_here or (f"<the value of {value.name}>" if hidden else "<your value>")
         yield warning(f"{text}: did you mean {meant}?", f"{meant}={kept}")
     elif plain.startswith("TEMPORAL_") and not foreign:
         yield warning(text, value.removal)
@@ -150,14 +158,7 @@ def _is_of_kubernetes(rest: str) -> bool:
 
 def _is_a_metrics_port(rest: str, text: str) -> bool:
     """Whether this is a number for where to serve metrics; Kubernetes would set a URL."""
-    return bool(re.fullmatch(r"(METRICS|PROMETHEUS)\w*PORT", rest)) and is_number(text)
-
-
-def _translate(settings: Settings, value: Value, meant: str) -> str:
-    """What a value is called as that of another setting; "" for one that must not be shown."""
-    if not value.may_be_shown_as(meant):
-        return ""
-    return TRANSLATIONS.get(meant, as_it_is)(settings, value)
+    return bool(re.fullmatch(r"(METRICS|PROM(ETHEUS)?)\w*PORT", rest)) and is_number(text)
 
 
 def _guess(plain: str) -> str:

@@ -25,7 +25,8 @@ def allow_or_change_the_namespace(target: Target) -> Iterator[str]:
 def find_or_create_the_namespace(target: Target) -> Iterator[str]:
     """For a namespace that the server does not know."""
     if target.of_cloud:
-        yield "TEMPORAL_NAMESPACE=<name>.<account>, as the Web UI spells it"
+        yield "TEMPORAL_NAMESPACE=<name>.<account>"
+        yield "as the Web UI spells it"
         yield f"or, on Temporal Cloud, {target.address_line}"
     else:
         yield "TEMPORAL_NAMESPACE=default"
@@ -37,6 +38,14 @@ AUTHENTICATION = (
     SILENT,
     NO_CERTIFICATE,
     REJECTED_CERTIFICATE,
+    Reason(
+        said=sdk_words(r"(HTTP status code|response with status:) (?P<told>401|403)"),
+        message=lambda target, claims: (
+            f"a gateway in front of {target.where} wants credentials of its own: HTTP status "
+            f"{claims.told}"
+        ),
+        fixes=lambda _: ["ask whoever runs it what it wants, such as TEMPORAL_GRPC_META_<HEADER>"],
+    ),
     Reason(
         said=sdk_words(r"(HTTP status code|response with status:) (?P<told>\d+)"),
         message=lambda target, claims: (

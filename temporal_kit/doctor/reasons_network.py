@@ -64,7 +64,7 @@ TCP = (
         ],
     ),
     Reason(
-        said=sdk_words(r"status: (?P<told>403[^\n]*)"),
+        said=sdk_words(r"status: (?P<told>403[^\n)]*)"),
         when=has_proxy,
         message=lambda target, claims: (
             f"{target.proxy_in_words} refuses to connect to {target.where}: {claims.told}"
@@ -74,7 +74,7 @@ TCP = (
         ],
     ),
     Reason(
-        said=sdk_words(r"failed with status: (?P<told>[^\n]*)"),
+        said=sdk_words(r"failed with status: (?P<told>[^\n)]*)"),
         when=has_proxy,
         message=lambda target, claims: (
             f"{target.proxy_in_words} does not reach {target.where}: {claims.told}"

@@ -23,6 +23,7 @@ SECRET_ENDS = ("api_key", "apikey", "key_data", "token", "password", "authorizat
 def check_sources(settings: Settings) -> Iterator[Finding]:
     """Judge where settings come from."""
     env_file, toml = settings.env_file, _toml_file(settings)
+    yield from _find_switched_off_files(settings)
     if env_file:
         yield from check_env_file(settings, env_file)
     if toml:
@@ -35,6 +36,14 @@ def check_sources(settings: Settings) -> Iterator[Finding]:
     for path in filter(_others_may_read, dict.fromkeys(paths)):
         text = f"{path} holds a secret, and other users of this machine may read it"
         yield warning(text, f"chmod 600 {quote(path)}")
+
+
+def _find_switched_off_files(settings: Settings) -> Iterator[Finding]:
+    """The switch that keeps files from being read, where nothing else says where the server is."""
+    switch = settings.value("TEMPORAL_ENVIRONMENT_ONLY")
+    if is_on(switch.text) and not settings.is_set("TEMPORAL_ADDRESS"):
+        text = f"{switch}: neither .env nor a TOML file is read, and TEMPORAL_ADDRESS is not set"
+        yield warning(text, switch.removal)
 
 
 def _toml_file(settings: Settings) -> str:

@@ -29,6 +29,7 @@ from ..server import (
     check_right_to_start,
     find_unknown_version,
     find_worker,
+    stopped_workers,
     unix_time,
     version_of,
 )
@@ -107,7 +108,8 @@ async def check_workers(client: Client, settings: Settings, clock_ahead: float) 
         return warning(f"who polls {queue!r} is unknown: {redact(problem.message, 200)}")
     if unknown:
         text = f"{finding.text}; {unknown.text}"
-        return warning(text, *finding.fixes, *(f"or {fix}" for fix in unknown.fixes))
+        either = "or " if finding.fixes else ""
+        return warning(text, *finding.fixes, *(f"{either}{fix}" for fix in unknown.fixes))
     return finding
 
 
@@ -219,13 +221,18 @@ async def _find_elsewhere(client: Client, settings: Settings, clock_ahead: float
     others = [(here, name) for name in (*await _queues_with_workers(client), default)]
     places = list(dict.fromkeys([*slips, *same_queue, *others]))
     places = [place for place in places if place != (here, queue)]
-    answers = await asyncio.gather(*(_or_none(_describe(client, *place)) for place in places))
-    polled = [
-        place
-        for place, described in zip(places, answers, strict=True)
-        if described and _fresh(described, clock_ahead)
-    ]
-    return [_lead(here, *place) for place in polled[:MOST_LEADS]]
+    polled = await asyncio.gather(*(_is_polled(client, *place, clock_ahead) for place in places))
+    found = [place for place, so in zip(places, polled, strict=True) if so]
+    return [_lead(here, *place) for place in found[:MOST_LEADS]]
+
+
+async def _is_polled(client: Client, namespace: str, queue: str, clock_ahead: float) -> bool:
+    """Whether a worker polls a task queue, as far as the server tells; not one that has stopped."""
+    described = await _or_none(_describe(client, namespace, queue))
+    fresh = {poller.identity for poller in _fresh(described, clock_ahead)} if described else set()
+    if fresh and namespace == client.namespace:
+        fresh -= await stopped_workers(client, queue) or set()
+    return bool(fresh)
 
 
 async def _namespaces(client: Client) -> list[str]:

@@ -15,24 +15,28 @@ def find_suspects(
 ) -> list[Finding]:
     """Those of the warnings that may be the cause of these errors, the likeliest first.
 
-    With the default's address, every setting that somebody meant to set and that does not count is
-    one; otherwise those are that share a setting with an error.
+    With the default's address, that is every setting that somebody meant to set and that does not
+    count. Otherwise it is what shares a setting with an error, and what names none, such as a slip
+    in a TOML file.
     """
     named = _names(errors)
     at_the_default = settings.value("TEMPORAL_ADDRESS").source == "default"
     suspects = [
         warning
         for warning in warnings
-        if not _is_about_permissions(warning) and (at_the_default or named & _names([warning]))
+        if warning.level == "warning"
+        and not _is_about_permissions(warning)
+        and (at_the_default or named & _names([warning]) or not _names([warning]))
     ]
     suspects.sort(key=lambda warning: not re.search("ADDRESS|ENDPOINT|HOST", warning.text))
     return _first_lines(suspects)
 
 
 def _names(findings: list[Finding]) -> set[str]:
-    """The settings that these findings name."""
+    """The settings that these findings name; those of TLS count as one."""
     texts = [text for finding in findings for text in (finding.text, *finding.fixes)]
-    return {name for text in texts for name in NAME.findall(text)}
+    names = {name for text in texts for name in NAME.findall(text)}
+    return {"TEMPORAL_TLS" if name.startswith("TEMPORAL_TLS") else name for name in names}
 
 
 def _is_about_permissions(warning: Finding) -> bool:

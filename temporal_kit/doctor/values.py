@@ -82,11 +82,18 @@ def find_host_port(text: str) -> tuple[str, str]:
     `h:1`, `https://user:pass@h:1/page`, `"h:1"`, `h:1,other:1` and `[::1]:1` are such texts.
     """
     found = HOST_PORT.match(text.lstrip(BEFORE_HOSTS))
-    if not found:
+    if not found or _is_bare_ipv6(text):
         return "", ""
     host, port = found["host"].lower().rstrip("."), found["port"] or ""
     sound = is_number(port) and len(port) < 6 and 0 < int(port) < 65536
     return host, port if sound else ""
+
+
+def _is_bare_ipv6(text: str) -> bool:
+    """Whether a text is an IPv6 address without brackets, of which no port can be told apart."""
+    with suppress(ValueError):
+        return ip_address(text).version == 6
+    return False
 
 
 def cloud_namespace(settings: Settings) -> str:
@@ -129,7 +136,7 @@ def listening_on(text: str) -> str:
 
     `:9464`, `*:9464` and `9464` mean every interface, as in other programs.
     """
-    host, _, port = text.rpartition("://")[2].rstrip("/").rpartition(":")
+    host, _, port = text.rpartition("://")[2].partition("/")[0].rpartition(":")
     host = {"": "0.0.0.0", "*": "0.0.0.0", "localhost": "127.0.0.1"}.get(host.lower(), host)  # noqa: S104
     with suppress(ValueError):
         version = ip_address(host.strip("[]")).version

@@ -229,7 +229,7 @@ def test_no_name_in_toml_is_taken_for_more_than_a_name(tmp_path: Path) -> None:
             assert script == PING or "Traceback" not in said
     for name in ("TEMPORAL_CONFIG_FILE", "TEMPORAL_TLS_CERT", "TEMPORAL_API_KEY_FILE"):
         collected = collect_settings({name: "~a\0b"}, None, {})
-        assert "embedded null byte" in str(collected.problems[0])
+        assert "embedded null" in str(collected.problems[0])
 
 
 @pytest.mark.parametrize("date", [b"x" * 13, b"2099" + b"0" * 8 + b"Z"])

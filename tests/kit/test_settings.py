@@ -377,7 +377,11 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     for path in (WORKER, PING):
         script = run_now(path, MANY, verbose=False)
         assert (script.code, script.stdout) == (1, "")
-        assert script.stderr.endswith(f"ERROR - {caught.value}\n")
+        said = script.stderr.splitlines()
+        assert {f"✗ {finding.text}" for finding in caught.value.findings} <= {
+            line.removeprefix("ERROR - ") for line in said
+        }
+        assert "  → python scripts/check_temporal_config.py tells more" in said
 
 
 def test_the_check_shows_every_setting_its_source_and_no_secret(
