@@ -1,6 +1,7 @@
 """Binds a program's life to this process: whatever ends this one, SIGKILL too, ends that one."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ rm -f "$0"
 exec {program} "$@"
 """
 
+PREFIX = "temporal-kit-start-"  # of the launcher's name
 NOTHING_TO_END = b"\n"  # said at the end of the block: what still runs then was left running
 
 _pipes: set[int] = set()  # our ends, which no child must hold
@@ -41,23 +43,30 @@ def bound(program: str) -> Iterator[str]:
     _pipes.add(writer)
     launcher = _write_launcher(program, reader)
     try:
-        yield str(launcher) if os.access(launcher, os.X_OK) else program
+        yield str(launcher or program)
     finally:
-        launcher.unlink(missing_ok=True)
-        os.write(writer, NOTHING_TO_END)
+        if launcher:
+            launcher.unlink(missing_ok=True)
+        with suppress(BrokenPipeError):  # nothing was started
+            os.write(writer, NOTHING_TO_END)
         _pipes.discard(writer)
         os.close(writer)
         os.close(reader)
 
 
-def _write_launcher(program: str, pipe: int) -> Path:
-    """A script that becomes the program; it removes itself once it runs."""
-    descriptor, name = tempfile.mkstemp(prefix="start-", suffix=".sh")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(LAUNCHER.format(program=quote(program), pipe=pipe))
-    path = Path(name)
-    path.chmod(0o700)
-    return path
+def _write_launcher(program: str, pipe: int) -> Path | None:
+    """A script that becomes the program, and removes itself; None where no folder can have one."""
+    for folder in (None, "/dev/shm", sys.prefix):  # noqa: S108 (mkstemp makes a new file)
+        with suppress(OSError):  # read-only, or full
+            descriptor, name = tempfile.mkstemp(prefix=PREFIX, suffix=".sh", dir=folder)
+            path = Path(name)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(LAUNCHER.format(program=quote(program), pipe=pipe))
+            path.chmod(0o700)
+            if os.access(path, os.X_OK):  # nothing may run from a folder that is mounted so
+                return path
+            path.unlink()
+    return None
 
 
 def _close_in_a_fork() -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .bound import PREFIX
 from .redaction import redact
 
 PROCESSES = Path("/proc")  # Linux
@@ -28,7 +29,8 @@ def other_children() -> Iterator[str]:
     of_pools = {child.pid for child in pool_processes()}
     for folder in PROCESSES.glob("[0-9]*"):
         with suppress(OSError, ValueError):  # it has ended meanwhile
-            helper = int(folder.name) in of_pools or OF_PYTHON in _command(folder)
+            command = _command(folder)
+            helper = int(folder.name) in of_pools or OF_PYTHON in command or PREFIX in command
             if _is_running_child(folder) and not helper:
                 yield f"process {folder.name}: {redact(_command(folder), LONGEST_COMMAND)}"
 

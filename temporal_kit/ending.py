@@ -27,6 +27,7 @@ from .watching import lines_running
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 FORCED_EXIT_SECONDS = 1.2  # for exit hooks and the log, once the process is ended by force
 LAST_RESORT_SECONDS = 1.5  # then it is ended though a line of code holds the interpreter's lock
+HOOKS_SECONDS = 0.8  # for exit hooks that the main thread is running already
 STEP_SECONDS = 0.3  # for what may wait for a lock, such as the log's
 
 
@@ -38,6 +39,7 @@ class _End:
     main_code: int | None = None  # the exit code of `main`, once it has ended; it wins
     forced: threading.Event = field(default_factory=threading.Event)  # it is ended by force
     exit_hooks: threading.Lock = field(default_factory=threading.Lock)  # held once they run
+    hooks_ended: threading.Event = field(default_factory=threading.Event)
     deadlines: "queue.SimpleQueue[float]" = field(default_factory=queue.SimpleQueue)
 
     @property
@@ -48,6 +50,8 @@ class _End:
 
 
 process = _End()
+# One of the first to be registered, and so one of the last to run.
+atexit.register(process.hooks_ended.set)
 
 
 def watch_deadline(loop: asyncio.AbstractEventLoop) -> None:
@@ -94,6 +98,9 @@ def _end_in_order(loop: asyncio.AbstractEventLoop) -> None:
     if process.exit_hooks.acquire(blocking=False):  # else the main thread runs them
         atexit.unregister(logging.shutdown)  # which waits for the lock of every handler
         atexit._run_exitfuncs()
+        within(STEP_SECONDS, logging.shutdown)
+    else:  # what it waited for, such as a process of a pool, has been killed
+        process.hooks_ended.wait(HOOKS_SECONDS)
         within(STEP_SECONDS, logging.shutdown)
     flush_log()
 

@@ -32,8 +32,11 @@ def log_error(problem: BaseException, verbose: bool = False, where: str = "") ->
         if known and not verbose:
             log.error("%s%s", where, known)
         else:
-            trace = single if verbose else owners_part(single)
-            log.error("%s%s", where, known or "\n".join(causes(single)), exc_info=trace)
+            text = known or "\n".join(causes(single))
+            raised = single if verbose else owners_part(single)
+            # Not the error alone: logging leaves out one that is false, as if there were none.
+            trace = type(raised), raised, raised.__traceback__
+            log.error("%s%s", where, text, exc_info=trace)
 
 
 def explain_known(problem: BaseException) -> Finding | None:

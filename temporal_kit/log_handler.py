@@ -43,6 +43,7 @@ class NeverBlockingHandler(QueueHandler):
         formatters that want it.
         """
         prepared = copy.copy(record)
+        prepared.__class__ = logging.LogRecord  # one of the owner's may put messages together anew
         prepared.msg, prepared.args = _shortened(record.getMessage()), None
         if prepared.exc_text:
             prepared.exc_text = _shortened(prepared.exc_text)
@@ -96,7 +97,7 @@ class Writer(QueueListener):
             data = self._handler.format(record).encode(self._encoding, "backslashreplace")
         except Exception as problem:  # the owner's formatter has failed
             why = f"the formatter failed: {_without_secrets(problem)}"
-            text = f"{record.levelname} - {record.getMessage()} ({why})"
+            text = f"{record.levelname} - {record.msg} ({why})"
             data = text.encode(self._encoding, "backslashreplace")
         with suppress(OSError, ValueError):  # its reader is gone, or the disk is full
             _write(data + b"\n")

@@ -53,8 +53,8 @@ def _hide_in_message(record: logging.LogRecord) -> None:
 
 def _hide_in_exception(record: logging.LogRecord) -> None:
     """Replace an exception whose traceback shows a secret by one that says the same without it."""
-    if record.exc_info and record.exc_info[1]:
-        text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+    if record.exc_info and record.exc_info[1] is not None:
+        text = _formatted(record.exc_info[1])
         hidden = hide_secrets(text)
         if hidden != text:
             try:
@@ -65,6 +65,14 @@ def _hide_in_exception(record: logging.LogRecord) -> None:
             record.exc_text = hidden
     if record.stack_info:
         record.stack_info = hide_secrets(record.stack_info)
+
+
+def _formatted(error: BaseException) -> str:
+    """An exception with its traceback; of one that cannot say what it is, the traceback alone."""
+    try:
+        return "".join(traceback.format_exception(error)).rstrip("\n")
+    except Exception:  # of the owner's own `__str__`, or of a note's
+        return "".join([*traceback.format_tb(error.__traceback__), type(error).__name__])
 
 
 def _hide_in_extra(record: logging.LogRecord) -> None:
@@ -114,9 +122,9 @@ def _without_secrets(
     if id(error) in made:
         return made[id(error)]
     clean = made[id(error)] = _stand_in(error)
-    if error.__cause__:
+    if error.__cause__ is not None:
         clean.__cause__ = _without_secrets(error.__cause__, made)
-    if error.__context__:
+    if error.__context__ is not None:
         clean.__context__ = _without_secrets(error.__context__, made)
     clean.__suppress_context__ = error.__suppress_context__
     return clean
@@ -134,5 +142,6 @@ def _stand_in(error: BaseException) -> BaseException:
     clean.__traceback__ = error.__traceback__
     notes = getattr(error, "__notes__", None)
     if isinstance(notes, list | tuple) and notes:
-        clean.__notes__ = [hide_secrets(str(note)) for note in notes]  # type: ignore[attr-defined]
+        texts = [note if isinstance(note, str) else _text(note) for note in notes]
+        clean.__notes__ = [hide_secrets(text) for text in texts]  # type: ignore[attr-defined]
     return clean

@@ -133,7 +133,7 @@ def _add_workflow_id(record: logging.LogRecord) -> bool:
 
 def drop_sdk_chatter(record: logging.LogRecord) -> bool:
     """Drop the SDK's own records below WARNING."""
-    of_the_sdk = record.name.startswith("temporalio") and record.name not in OF_THE_OWNER
+    of_the_sdk = str(record.name).startswith("temporalio") and record.name not in OF_THE_OWNER
     return record.levelno >= logging.WARNING or not of_the_sdk
 
 
@@ -163,7 +163,8 @@ class PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's lines; a traceback's are indented, so that none looks like a record."""
-        message, *rest = super().format(record).split("\n")
+        # Once more: a record that another process has sent was hidden by nobody.
+        message, *rest = hide_secrets(super().format(record)).split("\n")
         if not record.exc_info:
             return "\n".join(map(escape_control_characters, (message, *rest)))
         with suppress(Exception):  # of the owner's own `__str__`

@@ -23,25 +23,25 @@ async def keep_running(command: list[str], env: dict[str, str], watch: Path | No
     saves = _saves(watch) if watch else _never()
     with suppress(asyncio.CancelledError):  # told to stop
         while True:
-            with bound(command[0]) as program:
-                process = await asyncio.create_subprocess_exec(
-                    program, *command[1:], env=env, close_fds=False
-                )
-                try:
-                    await _until_saved(process, saves)
-                finally:
-                    await _stop(process)
+            saved = asyncio.ensure_future(anext(saves))
+            await _run_until(saved, command, env)
+            await saved
 
 
-async def _until_saved(process: asyncio.subprocess.Process, saves: AsyncIterator[Any]) -> None:
-    """Wait for the next save; if the process ends before that, say so."""
-    saved = asyncio.ensure_future(anext(saves))
-    ended = asyncio.ensure_future(process.wait())
-    await asyncio.wait([saved, ended], return_when=asyncio.FIRST_COMPLETED)
+async def _run_until(saved: "asyncio.Future[Any]", command: list[str], env: dict[str, str]) -> None:
+    """Run a command until the next save; if it ends before that, say so."""
+    with bound(command[0]) as program:  # left as soon as it has ended
+        process = await asyncio.create_subprocess_exec(
+            program, *command[1:], env=env, close_fds=False
+        )
+        ended = asyncio.ensure_future(process.wait())
+        try:
+            await asyncio.wait([saved, ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            await _stop(process)
     if not saved.done():
         log.warning("The worker has ended with code %d", process.returncode)
-    ended.cancel()
-    await saved
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -73,6 +73,8 @@ def run_script(
     raise_at_ctrl_c()
     try:
         code = asyncio.run(_run_to_the_end(begin, verbose))
+    except SystemExit as left:  # of a task or a callback of the owner's
+        code = _code_of(left.code)
     except RuntimeError:  # no further thread can be started, by which asyncio ends its executor
         if process.main_code is None:
             raise
@@ -105,13 +107,11 @@ async def _exit_code_of(main: Callable[[], Awaitable[int | None]], verbose: bool
         if not inspect.isawaitable(awaited):
             log.error("✗ main is not a coroutine\n  → write `async def main`")
             return 1
-        return await awaited or 0
+        return _code_of(await awaited)
     except asyncio.CancelledError:
         return exit_code_when_cancelled()
     except SystemExit as left:
-        if isinstance(left.code, str):
-            log.error("%s", left.code)
-        return left.code if isinstance(left.code, int) else int(left.code is not None)
+        return _code_of(left.code)
     except OSError as problem:
         if _flush():  # otherwise it is standard output that is broken, which has been logged
             log_error(problem, verbose)
@@ -121,6 +121,14 @@ async def _exit_code_of(main: Callable[[], Awaitable[int | None]], verbose: bool
     except BaseException as problem:  # a panic of the SDK is no `Exception`
         log_error(problem, verbose)
         return 1
+
+
+def _code_of(said: object) -> int:
+    """The exit code for what `main` returned or `sys.exit` got: a text is logged, and gives 1."""
+    if said is None or isinstance(said, int):
+        return int(said or 0)
+    log.error("%s", said)
+    return 1
 
 
 def _flush() -> bool:

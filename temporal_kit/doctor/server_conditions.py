@@ -64,7 +64,7 @@ def has_no_port(entry: Entry) -> bool:
 
 def is_unreadable(entry: Entry) -> bool:
     """What the SDK finds no host in, or no port that there can be."""
-    text = entry.text.replace("\\", "/")  # as the SDK reads it
+    text = entry.text.replace("\\", "/").lstrip("/")  # as the SDK reads it
     try:
         parts = urlsplit(text if "://" in text else f"//{text}")
         host, port = parts.hostname or "", parts.port

@@ -509,3 +509,32 @@ def test_an_answer_that_cannot_be_read_is_told_with_its_line(
     )
     assert told in ping.stderr
     assert "Traceback" not in ping.stderr
+
+
+IN_THE_SANDBOX = """
+import asyncio
+import warnings
+from temporalio import workflow
+
+@workflow.defn
+class Warns:
+    @workflow.run
+    async def run(self) -> str:
+        warnings.warn("a word of caution")
+        return "done"
+"""
+
+
+def test_a_warning_within_a_workflow_is_logged_and_the_run_goes_on(
+    kit: Kit, here: dict[str, Any]
+) -> None:
+    kit.register("careful", IN_THE_SANDBOX, workflows=["Warns"])
+    worker = kit.work(**here)
+
+    async def run() -> str:
+        queue = here["TEMPORAL_TASK_QUEUE"]
+        handle = await begin(here["TEMPORAL_ADDRESS"], "Warns", task_queue=queue)
+        return str(await asyncio.wait_for(handle.result(), 20))
+
+    assert asyncio.run(run()) == "done"
+    worker.wait_for("WARNING - UserWarning: a word of caution (")
