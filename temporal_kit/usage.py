@@ -3,7 +3,9 @@
 import argparse
 import io
 import sys
-from contextlib import redirect_stderr, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import partial
+from typing import NoReturn, TextIO
 
 from .known_secrets import remember_secrets
 from .redaction import escape_control_characters, hide_secrets, remember_secret
@@ -13,19 +15,33 @@ from .settings import SECRET_NAME
 def parse_arguments(doc_or_parser: str | argparse.ArgumentParser | None) -> argparse.Namespace:
     """The script's arguments; ends the process after `--help`, and with 2 if they are wrong.
 
-    argparse quotes them as they are, also in a parser of the owner's own, and in those below it.
+    argparse quotes them as they are, and so it does the defaults in `--help`.
     """
-    said = io.StringIO()
+    parser = _parser(doc_or_parser)
+    out, err = io.StringIO(), io.StringIO()
     try:
-        with redirect_stderr(said):
-            return _parser(doc_or_parser).parse_args()
+        with redirect_stdout(out), redirect_stderr(err):
+            return parser.parse_args()
     finally:
-        if said.getvalue():
-            remember_secrets()
-            _remember_secret_arguments()
-            lines = hide_secrets(said.getvalue()).rstrip("\n").split("\n")
-            with suppress(OSError, ValueError):
-                print(*map(escape_control_characters, lines), sep="\n", file=sys.stderr)
+        parser.error = partial(_end_with_usage, parser)  # type: ignore[method-assign]
+        _print(out.getvalue(), sys.stdout)
+        _print(err.getvalue(), sys.stderr)
+
+
+def _end_with_usage(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """In place of a parser's `error`, for `main`: as argparse says it, without secrets."""
+    _print(f"{parser.format_usage()}{parser.prog}: error: {message}", sys.stderr)
+    sys.exit(2)
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    """Print what argparse has to say, secrets hidden and control characters escaped."""
+    if text:
+        remember_secrets()
+        _remember_secret_arguments()
+        lines = hide_secrets(text).rstrip("\n").split("\n")
+        with suppress(OSError, ValueError):
+            print(*map(escape_control_characters, lines), sep="\n", file=stream)
 
 
 def _remember_secret_arguments() -> None:
