@@ -212,6 +212,7 @@ run_script(main, None, formatter=JsonFormatter())
 """
 
 
+@slow
 def test_a_thousand_tracebacks_as_json_each_a_line(kit: Kit) -> None:
     reader = Reader(kit)
     reader.type(block("log, JSON"))
@@ -279,6 +280,7 @@ def test_pings_are_answered_while_thousands_of_lines_are_logged(
         assert count > len(file.read_bytes().splitlines())
 
 
+@slow
 def test_a_log_that_nobody_reads_holds_no_end_up(kit: Kit) -> None:
     program = "import logging, sys\nsys.path.insert(0, %r)\nfrom temporal_kit import run_script\n"
     program += "async def main():\n    for _ in range(20000): logging.info('x' * 200)\n"
