@@ -6,7 +6,6 @@ language, `repr` or line breaks.
 """
 
 import base64
-import html
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +44,8 @@ ONE_LETTER = {
     r"\'": "'",
     r"\/": "/",  # as PHP writes it
 }
+# Python's module for this has 2,231 of them, and half a megabyte.
+IN_HTML = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 LINE_BREAK = re.compile(r"[\r\n]\s*")  # and what indents the next line
 QUOTES = "'\"`<>{}[]()\u2018\u2019\u201c\u201d"
 BETWEEN_WORDS = re.compile(r"[^\w.+/~-]+")  # none of them is a letter of base64 or of a JWT
@@ -123,7 +124,7 @@ def _meaning(match: re.Match[str]) -> str:
     if escape[0] == "%":
         return unquote(escape, errors="surrogateescape")
     if escape[0] == "&":
-        return html.unescape(escape)
+        return _meaning_in_html(escape[1:-1], escape)
     with suppress(UnicodeError):  # raised for a letter beyond Unicode's last
         letters = escape.encode().decode("unicode_escape")
         if escape[1] in "uU":  # two halves of an emoji, each with a \u of its own
@@ -132,6 +133,16 @@ def _meaning(match: re.Match[str]) -> str:
             return letters.encode("latin-1").decode()
         return letters  # a text's, not those of bytes: `ascii("ü")` has \xfc
     return escape
+
+
+def _meaning_in_html(name: str, escape: str) -> str:
+    """What `amp`, `#38` and `#x26` stand for; of other names, which no secret needs, the escape."""
+    with suppress(ValueError, OverflowError):
+        if name.startswith(("#x", "#X")):
+            return chr(int(name[2:], 16))
+        if name.startswith("#"):
+            return chr(int(name[1:]))
+    return IN_HTML.get(name.lower(), escape)
 
 
 def fold(text: str) -> str:
