@@ -50,14 +50,8 @@ def at_start() -> dict[str, str]:
     return dict(os.environ)
 
 
-def load_env_file(beside: Path) -> None:
-    """Put your own variables of `.env` into `os.environ`, where they are not set already.
-
-    `beside` is the path of `.env` beside `temporal_client.py`; it may also be in a folder above, up
-    to the project's. To be called before your modules are imported. Temporal's settings stay out of
-    `os.environ`: they are read again while a worker runs, and no child process inherits a key. A
-    file that cannot be read is an error once the settings are read, not here.
-    """
+def set_own_variables(beside: Path) -> None:
+    """What `load_env_file` in `starting` says of `os.environ`, and nothing else of it."""
     hide_secrets_in_logs()
     at_start()
     for name, value in read_env_file(find_env_file(beside), []).items():
@@ -153,20 +147,31 @@ def _find_opening(text: str) -> int:
 def _find_unparsed_lines(
     lines: Iterable[Binding], parsed: Mapping[str, str | None]
 ) -> Iterator[Finding]:
-    """Settings whose lines cannot be parsed; what looks like one within a quoted text is none.
+    """Settings whose lines cannot be parsed; what looks like one within a quoted text is none."""
+    for setting in names_of_unparsed_lines(lines, parsed):
+        fixes = f"{setting}=<value>", "with matching quotes or none"
+        yield error(f"the line of {setting} in .env is not NAME=value", *fixes)
+
+
+def names_of_unparsed_lines(
+    lines: Iterable[Binding], parsed: Mapping[str, str | None]
+) -> list[str]:
+    """The names that lines which cannot be parsed would set, and no other line does.
 
     A name stands at the beginning of its line, or behind one word, such as `export` or `set`.
     """
-    unparsed = "".join(line.original.string for line in lines if line.error)
     found = dict[str, None]()
-    for line in unparsed.splitlines():
+    for line in text_of_unparsed_lines(lines).splitlines():
         first, second, *_ = [*line.split(maxsplit=2), "", ""]
         named = second if first.isidentifier() and second.startswith("TEMPORAL_") else first
         if name := re.match(r"TEMPORAL_\w+", named):
             found[name[0]] = None
-    for setting in [name for name in found if name not in parsed][:MOST_NAMES]:
-        fixes = f"{setting}=<value>", "with matching quotes or none"
-        yield error(f"the line of {setting} in .env is not NAME=value", *fixes)
+    return [name for name in found if name not in parsed][:MOST_NAMES]
+
+
+def text_of_unparsed_lines(lines: Iterable[Binding]) -> str:
+    """What of a `.env` python-dotenv cannot parse."""
+    return "".join(line.original.string for line in lines if line.error)
 
 
 def comes_from_env_file(path: Path, name: str, value: str) -> bool:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from . import env_file
+from .env_file import set_own_variables
 from .known_secrets import note_env_file
 from .streams import ensure_standard_streams
 from .uncaught import log_uncaught
@@ -24,4 +24,4 @@ def load_env_file(beside: Path) -> None:
         ensure_standard_streams()
         note_env_file(beside)
         log_uncaught()
-    env_file.load_env_file(beside)
+    set_own_variables(beside)

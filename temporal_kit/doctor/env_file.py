@@ -10,7 +10,12 @@ from shlex import quote
 
 from dotenv.parser import Binding, parse_stream
 
-from ..env_file import expand, parse_env_file
+from ..env_file import (
+    expand,
+    names_of_unparsed_lines,
+    parse_env_file,
+    text_of_unparsed_lines,
+)
 from ..findings import Finding, warning
 from ..settings import Settings, setting_of, text_setting
 from ..sources import MOST_NAMES
@@ -85,10 +90,14 @@ def _read_behind_a_hash(text: str) -> Iterator[tuple[str, str]]:
 def _find_lines_that_set_nothing(
     lines: list[Binding], values: Mapping[str, str | None]
 ) -> Iterator[Finding]:
-    """Lines that python-dotenv cannot parse, and that name a setting: of YAML, JSON or a shell."""
-    unparsed = " ".join(line.original.string for line in lines if line.error)
-    named = dict.fromkeys(name for name in re.findall(r"\w+", unparsed) if setting_of(name))
-    for name in [name for name in named if name not in values][:MOST_NAMES]:
+    """Lines that python-dotenv cannot parse, and that name a setting: of YAML, JSON or a shell.
+
+    Those that begin with the name are an error already.
+    """
+    words = re.findall(r"\w+", text_of_unparsed_lines(lines))
+    named = dict.fromkeys(name for name in words if setting_of(name))
+    told = {*values, *names_of_unparsed_lines(lines, values)}
+    for name in [name for name in named if name not in told][:MOST_NAMES]:
         yield warning(f"{name} stands in a line of .env that sets nothing", f"{name}=<value>")
 
 

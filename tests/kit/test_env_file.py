@@ -327,6 +327,15 @@ def test_a_line_that_may_stand_as_it_is_is_not_reported(tmp_path: Path, text: st
     assert warnings({}, write(tmp_path / ".env", text.replace("{key}", str(key)))) == []
 
 
+def test_a_line_that_cannot_be_parsed_is_told_of_once(tmp_path: Path) -> None:
+    text = "TEMPORAL_NAMESPACE: orders\nset -x TEMPORAL_ADDRESS: t.internal:1\n"
+    said = run_now(CHECK, {}, write(tmp_path / ".env", text), offline=True).stdout
+    said = said.partition("\nChecks:\n")[2]
+    assert "✗ the line of TEMPORAL_NAMESPACE in .env is not NAME=value" in said
+    assert "⚠ TEMPORAL_ADDRESS stands in a line of .env that sets nothing" in said
+    assert said.count("TEMPORAL_NAMESPACE stands") == 0
+
+
 def test_examples_behind_a_hash_are_those_of_env_example() -> None:
     from temporal_kit.doctor.env_file import EXAMPLES
 
