@@ -29,10 +29,12 @@ def other_children() -> Iterator[str]:
     of_pools = {child.pid for child in pool_processes()}
     for folder in PROCESSES.glob("[0-9]*"):
         with suppress(OSError, ValueError):  # it has ended meanwhile
+            if not _is_running_child(folder):
+                continue
             command = _command(folder)
             helper = int(folder.name) in of_pools or OF_PYTHON in command or PREFIX in command
-            if _is_running_child(folder) and not helper:
-                yield f"process {folder.name}: {redact(_command(folder), LONGEST_COMMAND)}"
+            if not helper:
+                yield f"process {folder.name}: {redact(command, LONGEST_COMMAND)}"
 
 
 def _is_running_child(folder: Path) -> bool:

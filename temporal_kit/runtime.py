@@ -77,19 +77,25 @@ def _forward_log() -> runtime.LoggingConfig:
 
 def _check_metrics_address(address: str) -> None:
     """Raise `Failure` if nothing can listen there; the SDK does not report a taken port."""
-    host, _, port = address.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
     try:
-        is_ipv6 = ip_address(bare).version == 6  # the SDK takes no names
-        if is_ipv6 != (host == f"[{bare}]") or not (port.isascii() and port.isdigit()):
-            raise ValueError("it is neither address:port nor [IPv6 address]:port")
-        family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
-        socket.create_server((bare, int(port)), family=family).close()
+        host, port = split_numeric_address(address)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
     except (OSError, ValueError, OverflowError) as problem:
         text = f"TEMPORAL_METRICS_ADDRESS={address}: {problem}"
         fix = "TEMPORAL_METRICS_ADDRESS=127.0.0.1:<a free port>"
         other = "or TEMPORAL_METRICS_ADDRESS=127.0.0.1:0   # any free port, for several workers"
         raise Failure(error(text, fix, other)) from problem
+
+
+def split_numeric_address(address: str) -> tuple[str, int]:
+    """IP address, without brackets, and port; raises `ValueError` for what the SDK refuses."""
+    host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    is_ipv6 = ip_address(bare).version == 6
+    if is_ipv6 != (host == f"[{bare}]") or not (port.isascii() and port.isdigit()):
+        raise ValueError("it is neither address:port nor [IPv6 address]:port")
+    return bare, int(port)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

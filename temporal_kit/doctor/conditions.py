@@ -5,9 +5,10 @@ Every condition takes an `Entry` and says whether it holds; none of them sees an
 
 import os
 import re
-from ipaddress import ip_address
 
 from ..redaction import redact
+from ..runtime import split_numeric_address
+from ..settings import is_on as is_switched_on
 from .entry import Entry
 from .values import is_number
 
@@ -116,7 +117,7 @@ def is_no_switch(entry: Entry) -> bool:
 
 def is_on(entry: Entry) -> bool:
     """A switch that is on."""
-    return entry.text.lower() in ("true", "1")
+    return is_switched_on(entry.text)
 
 
 def has_a_comma(entry: Entry) -> bool:
@@ -141,13 +142,11 @@ def is_no_number_of_seconds(entry: Entry) -> bool:
 
 def is_no_numeric_address(entry: Entry) -> bool:
     """Anything but an IP address and a port, which is all that the SDK can listen on."""
-    host, _, port = entry.text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
     try:
-        brackets = ip_address(bare).version == 6
+        _, port = split_numeric_address(entry.text)
     except ValueError:
         return True
-    return (host != bare) != brackets or not is_number(port) or int(port) > 65535
+    return port > 65535
 
 
 def has_a_dot_or_colon(entry: Entry) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..settings import CLOUD_HOST, Settings, Value
-from .values import ADDRESS, find_host_port
+from .values import ADDRESS, find_host_port, scheme_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Entry:
     @property
     def scheme(self) -> str:
         """`https` of a URL in lower case, or ""."""
-        return self.text.lower().rpartition("://")[0]
+        return scheme_of(self.text)
 
     @property
     def names_cloud_host(self) -> bool:

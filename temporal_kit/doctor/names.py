@@ -13,10 +13,11 @@ from .values import (
     ADDRESS,
     CREDENTIALS,
     METRICS,
-    SECURE_SCHEMES,
     find_host_port,
     is_number,
     listening_on,
+    scheme_of,
+    usual_port,
 )
 
 MINE = re.compile(r"TE?MP\w*_|TE[MP]\w{3,7}_")  # begins as a setting does, or nearly so
@@ -33,9 +34,7 @@ def host_and_port(settings: Settings, value: Value) -> str:
     """The host, and its port or, if it has none, that of the variable for ports beside it."""
     host, port = find_host_port(value.text)
     _, beside = find_host_port(f"{host}:{_port_beside(settings, value)}")
-    scheme = value.text.lower().rpartition("://")[0]
-    usual = 443 if scheme in SECURE_SCHEMES else 80 if scheme == "http" else 7233
-    usual = 7233 if CLOUD_HOST.fullmatch(host) else usual
+    usual = 7233 if CLOUD_HOST.fullmatch(host) else usual_port(scheme_of(value.text))
     return f"{host}:{port or beside or usual}" if host else ""
 
 

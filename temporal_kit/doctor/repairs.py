@@ -20,6 +20,7 @@ from .values import (
     key_value,
     named_namespace,
     namespace_endpoint,
+    usual_port,
 )
 
 Guess = tuple[str, ...]  # a value, and the lines that belong to it
@@ -108,13 +109,14 @@ def _address(entry: Entry) -> Guess:
     web_ui = scheme.startswith("http") and port in WEB_UI_PORTS
     if entry.names_cloud_host or web_ui:
         return (f"{host}:7233",)
+    address = f"{host}:{port or usual_port(scheme)}"
     if scheme in SECURE_SCHEMES:
-        return (f"{host}:{port or 443}", f"{TLS}=true")
+        return (address, f"{TLS}=true")
     if scheme == "http":
         secret = key_value(entry.settings).text or any(entry.settings.headers.values())
         risk = ", and credentials travel in the clear" if secret else ""
-        return (f"{host}:{port or 80}", f"{TLS}=false{risk}")
-    return (f"{host}:{port or 7233}",)
+        return (address, f"{TLS}=false{risk}")
+    return (address,)
 
 
 def _namespaces(entry: Entry) -> Iterator[str]:

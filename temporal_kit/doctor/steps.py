@@ -21,6 +21,7 @@ from temporalio.service import RPCError
 from ..findings import Failure, Finding, warning
 from ..redaction import redact
 from ..server import (
+    POLL_TIMEOUT,
     STALE_SECONDS,
     Connect,
     ask,
@@ -39,7 +40,6 @@ from .target import Target
 from .values import with_rivals
 
 LIMIT = timedelta(seconds=0.7)
-POLL_TIMEOUT = timedelta(seconds=3)  # servers log an error about polls of less than 2 s
 MOST_LEADS = 2
 ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 

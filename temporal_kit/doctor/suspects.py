@@ -21,13 +21,14 @@ def find_suspects(
     """
     named = _names(errors)
     at_the_default = settings.value("TEMPORAL_ADDRESS").source == "default"
-    suspects = [
-        warning
-        for warning in warnings
-        if warning.level == "warning"
-        and not _is_about_permissions(warning)
-        and (at_the_default or named & _names([warning]) or not _names([warning]))
-    ]
+
+    def may_be_the_cause(warning: Finding) -> bool:
+        if warning.level != "warning" or _is_about_permissions(warning):
+            return False
+        names = _names([warning])
+        return at_the_default or not names or bool(named & names)
+
+    suspects = [*filter(may_be_the_cause, warnings)]
     suspects.sort(key=lambda warning: not re.search("ADDRESS|ENDPOINT|HOST", warning.text))
     return _first_lines(suspects)
 

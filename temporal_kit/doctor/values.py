@@ -89,6 +89,16 @@ def find_host_port(text: str) -> tuple[str, str]:
     return host, port if sound else ""
 
 
+def scheme_of(text: str) -> str:
+    """`https` of a URL in lower case, or ""."""
+    return text.lower().rpartition("://")[0]
+
+
+def usual_port(scheme: str) -> int:
+    """The port of a URL that has none: an ingress's, or a Temporal server's."""
+    return 443 if scheme in SECURE_SCHEMES else 80 if scheme == "http" else 7233
+
+
 def _is_bare_ipv6(text: str) -> bool:
     """Whether a text is an IPv6 address without brackets, of which no port can be told apart."""
     with suppress(ValueError):
